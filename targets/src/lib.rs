@@ -1,0 +1,98 @@
+//! What a program needs around it to run on one of terrace's boards under QEMU, and the same on a host, so that one
+//! source is firmware and host program at once:
+//!
+//! ```
+//! #![cfg_attr(target_os = "none", no_std, no_main)]
+//!
+//! terrace_board::entry!(main);
+//!
+//! fn main() {
+//!     terrace_board::println!("hello from {}", terrace_board::NAME);
+//! }
+//! ```
+//!
+//! | | on a board | on a host |
+//! |---|---|---|
+//! | [`entry!`] | reset, `main`, exit status 0 | the usual `main` |
+//! | [`println!`] | semihosting, QEMU's standard output | `std` |
+//! | panic | message on standard error, status 101 | `std`, status 101 |
+//! | fault | message on standard error, status 102 | a signal |
+//! | stack overflow | found at the end, status 103 | a signal |
+//! | [`every`] | timer interrupt: SysTick, or the CLINT's `mtimer` | a thread |
+//! | [`instructions`] | exact, see there | none |
+//! | `critical-section` | interrupts masked | a mutex |
+//!
+//! A board is a folder of `targets/`: `memory.x` is its memory, `board.conf` says how QEMU runs it. The environment
+//! variable `TERRACE_BOARD` names the board where a target has several. The linker script `board.x`, written by the
+//! build script, brings everything together: a program is linked with `-Tboard.x` and nothing else.
+//!
+//! Time on a board counts instructions: one takes 128 ns of virtual time, as on a core of 8 MHz. A program therefore
+//! does exactly the same in every run, interrupts included.
+
+#![cfg_attr(target_os = "none", no_std)]
+
+#[cfg(target_os = "none")]
+mod firmware;
+#[cfg(not(target_os = "none"))]
+mod host;
+
+#[cfg(target_os = "none")]
+use firmware as platform;
+#[cfg(not(target_os = "none"))]
+use host as platform;
+
+pub use platform::{NAME, REGION_BYTES, exit, expect_panic, idle, instructions};
+
+#[cfg(all(target_os = "none", feature = "defmt"))]
+use defmt_semihosting as _;
+
+#[cfg(target_os = "none")]
+#[doc(hidden)]
+pub mod private {
+    pub use crate::firmware::start;
+    pub use semihosting;
+}
+
+/// Makes `$main`, a `fn()`, the program: it runs after reset, and when it returns, the exit status is 0.
+///
+/// On a host the function must be called `main`; it is then the ordinary one.
+#[macro_export]
+macro_rules! entry {
+    ($main:ident) => {
+        #[cfg(target_os = "none")]
+        #[unsafe(export_name = "main")]
+        extern "C" fn __terrace_board_main() -> ! {
+            $crate::private::start($main)
+        }
+    };
+}
+
+/// Writes a line to standard output.
+#[cfg(not(target_os = "none"))]
+pub use std::println;
+
+/// Writes a line to standard output, by semihosting. May be called from an interrupt.
+#[cfg(target_os = "none")]
+#[macro_export]
+macro_rules! println {
+    ($($arguments:tt)*) => {
+        $crate::private::semihosting::println!($($arguments)*)
+    };
+}
+
+/// Runs `handler` in a timer interrupt every `micros` microseconds, from now on, instead of an earlier handler.
+///
+/// On a host a thread runs the handler in a critical section, so that masking interrupts holds it off there too.
+///
+/// # Panics
+///
+/// If `micros` is 0, or more than the timer of the board can count. All of them reach 600,000.
+pub fn every(micros: u32, handler: fn()) {
+    assert!(micros > 0, "a timer period of 0");
+    platform::every(micros, handler);
+}
+
+/// Stops the timer. When this returns, no handler is running, unless the handler itself is the caller.
+pub fn stop() {
+    platform::stop();
+}
