@@ -1,0 +1,61 @@
+//! Every set of features compiles without warnings.
+//!
+//! Features are additive, but a `cfg` that is wrong in one combination only is easily written. The sets are few enough
+//! to try all of them, so this needs no tool beyond cargo.
+
+use crate::error::Result;
+use crate::workspace::{PACKAGE, Workspace};
+
+/// Bare-metal targets without compare-and-swap: what compiles there compiles on the larger ones.
+const SMALL: &[(&str, &str)] = &[
+    ("thumbv6m-none-eabi", "microbit"),
+    ("riscv32imc-unknown-none-elf", "riscv32-virt-imc"),
+];
+
+pub fn powerset(workspace: &Workspace) -> Result<String> {
+    let features = workspace.features();
+    let sets = subsets(&features);
+    for set in &sets {
+        let set = set.join(",");
+        lint(workspace, &set, &["--package", PACKAGE])?;
+        for (target, _) in SMALL {
+            lint(workspace, &set, &["--package", PACKAGE, "--target", target])?;
+        }
+    }
+    Ok(format!("{} sets on {} targets", sets.len(), SMALL.len() + 1))
+}
+
+fn lint(workspace: &Workspace, features: &str, args: &[&str]) -> Result {
+    workspace
+        .cargo("clippy")
+        .args(["--quiet", "--lib", "--no-default-features", "--features", features])
+        .args(args)
+        .args(["--", "-D", "warnings"])
+        .run()
+}
+
+/// All subsets, smaller ones first.
+fn subsets(features: &[String]) -> Vec<Vec<&str>> {
+    let chosen = |set: usize| {
+        features
+            .iter()
+            .enumerate()
+            .filter(move |(index, _)| set >> index & 1 == 1)
+    };
+    let mut sets: Vec<Vec<&str>> = (0..1_usize << features.len())
+        .map(|set| chosen(set).map(|(_, name)| name.as_str()).collect())
+        .collect();
+    sets.sort_by_key(Vec::len);
+    sets
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_subsets_are_listed() {
+        let features = ["a".to_owned(), "b".to_owned()];
+        assert_eq!(subsets(&features), [vec![], vec!["a"], vec!["b"], vec!["a", "b"]]);
+    }
+}
