@@ -1,0 +1,61 @@
+//! Compares terrace with other allocators over one fixed region.
+//!
+//! ```text
+//!   options -> instructions, density, worst, scaling, board, size      one table each, printed by table
+//!                 |             |       |       |        |     |
+//!              callgrind        |   adversary   |        +-----+-- m4/   firmware, built and run by this program
+//!                 |             |     step      |
+//!               replay ---------+-------+-------+
+//!                 |
+//!        trace <- workload (synthetic), programs + record (real)
+//!                 |
+//!           allocators (statics) -> peers (one lock, one region)
+//! ```
+
+mod allocators;
+mod callgrind;
+mod instructions;
+mod machine;
+mod mix;
+mod options;
+mod peers;
+mod programs;
+mod random;
+mod record;
+mod region;
+mod replay;
+mod table;
+mod trace;
+mod workload;
+
+use options::Options;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let mut options = Options::parse();
+    if options.commands.first().is_some_and(|command| command == "count") {
+        instructions::count(&options);
+        return ExitCode::SUCCESS;
+    }
+    if options.commands.is_empty() {
+        options.commands = ["instructions", "density", "worst", "scaling"]
+            .map(String::from)
+            .to_vec();
+    }
+    println!("{}\n", machine::describe());
+    for command in &options.commands {
+        let done = match command.as_str() {
+            "instructions" => instructions::run(&options),
+            "traces" => {
+                programs::describe();
+                Ok(())
+            }
+            other => options::fail(&format!("unknown command {other}")),
+        };
+        if let Err(error) = done {
+            eprintln!("terrace-bench: {command}: {error}");
+            return ExitCode::FAILURE;
+        }
+    }
+    ExitCode::SUCCESS
+}

@@ -1,0 +1,337 @@
+//! The allocators of others, each behind one lock and over one region that it is given once.
+//!
+//! Free of `std`: the program for the board (`m4/`) includes this file too. The type parameter `R` is the lock: a spin
+//! lock on the host, the critical section on the board.
+
+use core::{
+    alloc::{GlobalAlloc, Layout},
+    marker::PhantomData,
+    ptr::{NonNull, null_mut},
+};
+use lock_api::{Mutex, RawMutex};
+
+/// What the harness needs to know of an allocator.
+///
+/// # Safety
+/// An implementor is a correct [`GlobalAlloc`] once it was claimed, and returns null before.
+pub unsafe trait Subject: GlobalAlloc + Sync + Sized + 'static {
+    const NAME: &'static str;
+    /// Lives in the region it is given and nowhere else. The yardsticks of the host take memory from the system.
+    const FIXED: bool = true;
+
+    /// A heap without memory.
+    fn fresh() -> Self;
+
+    /// Gives the heap its region. False if the heap can't use it.
+    ///
+    /// # Safety
+    /// `len` bytes from `start` on belong to the heap from now on; called once per heap.
+    unsafe fn claim(&self, start: *mut u8, len: usize) -> bool;
+}
+
+/// An allocator that takes `&mut self`.
+///
+/// # Safety
+/// The contracts are those of [`GlobalAlloc`].
+pub unsafe trait Raw: Send + 'static {
+    const NAME: &'static str;
+    /// Has a `realloc` of its own, better than allocate, copy, free.
+    const RESIZES: bool = false;
+
+    fn empty() -> Self;
+    /// # Safety
+    /// As [`Subject::claim`].
+    unsafe fn give(&mut self, start: *mut u8, len: usize) -> bool;
+    /// # Safety
+    /// As [`GlobalAlloc::alloc`].
+    unsafe fn take(&mut self, layout: Layout) -> *mut u8;
+    /// # Safety
+    /// As [`GlobalAlloc::dealloc`].
+    unsafe fn put(&mut self, block: NonNull<u8>, layout: Layout);
+    /// # Safety
+    /// As [`GlobalAlloc::realloc`]; called only if `RESIZES`.
+    unsafe fn resize(&mut self, _block: NonNull<u8>, _layout: Layout, _size: usize) -> *mut u8 {
+        null_mut()
+    }
+}
+
+/// A [`Raw`] allocator behind a lock.
+pub struct Locked<R, T>(Mutex<R, T>);
+
+// SAFETY: every call goes to a `Raw`, whose contracts are the same, with the lock held.
+unsafe impl<R: RawMutex, T: Raw> GlobalAlloc for Locked<R, T> {
+    #[inline]
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: the caller's promise.
+        unsafe { self.0.lock().take(layout) }
+    }
+
+    #[inline]
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promise; a block in use is not null.
+        unsafe { self.0.lock().put(NonNull::new_unchecked(block), layout) }
+    }
+
+    #[inline]
+    unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        if T::RESIZES {
+            // SAFETY: the caller's promise; a block in use is not null.
+            return unsafe { self.0.lock().resize(NonNull::new_unchecked(block), layout, size) };
+        }
+        // As `GlobalAlloc::realloc` does it by default.
+        // SAFETY: the caller promises that `size` makes a layout with this alignment and that the block is in use;
+        // the new block is another one and at least `min` bytes long.
+        unsafe {
+            let new = self.alloc(Layout::from_size_align_unchecked(size, layout.align()));
+            if !new.is_null() {
+                core::ptr::copy_nonoverlapping(block, new, layout.size().min(size));
+                self.dealloc(block, layout);
+            }
+            new
+        }
+    }
+}
+
+// SAFETY: see `GlobalAlloc` above.
+unsafe impl<R: RawMutex + Sync + Send + 'static, T: Raw> Subject for Locked<R, T> {
+    const NAME: &'static str = T::NAME;
+
+    fn fresh() -> Self {
+        Locked(Mutex::new(T::empty()))
+    }
+
+    unsafe fn claim(&self, start: *mut u8, len: usize) -> bool {
+        // SAFETY: the caller's promise.
+        unsafe { self.0.lock().give(start, len) }
+    }
+}
+
+/// talc comes with a lock of its own choice of type.
+pub type Talc<R> = talc::TalcLock<R, talc::source::Manual>;
+
+// SAFETY: talc's own `GlobalAlloc`.
+unsafe impl<R: RawMutex + Sync + Send + 'static> Subject for Talc<R> {
+    const NAME: &'static str = "talc";
+
+    fn fresh() -> Self {
+        talc::TalcLock::new(talc::source::Manual)
+    }
+
+    unsafe fn claim(&self, start: *mut u8, len: usize) -> bool {
+        // SAFETY: the caller's promise.
+        unsafe { self.lock().claim(start, len) }.is_some()
+    }
+}
+
+/// TLSF with 16 lists per power of two and bitmaps of 32 bits: enough for 256 MiB on 32-bit machines, 512 MiB on
+/// 64-bit ones.
+pub type Rlsf<R> = Locked<R, rlsf::Tlsf<'static, u32, u16, 24, 16>>;
+
+// SAFETY: rlsf's own contracts.
+unsafe impl Raw for rlsf::Tlsf<'static, u32, u16, 24, 16> {
+    const NAME: &'static str = "rlsf";
+    const RESIZES: bool = true;
+
+    fn empty() -> Self {
+        rlsf::Tlsf::new()
+    }
+
+    unsafe fn give(&mut self, start: *mut u8, len: usize) -> bool {
+        let region = core::ptr::slice_from_raw_parts_mut(start, len);
+        // SAFETY: the caller's promise; a region is never null.
+        unsafe { self.insert_free_block_ptr(NonNull::new_unchecked(region)) }.is_some()
+    }
+
+    unsafe fn take(&mut self, layout: Layout) -> *mut u8 {
+        self.allocate(layout).map_or(null_mut(), NonNull::as_ptr)
+    }
+
+    unsafe fn put(&mut self, block: NonNull<u8>, layout: Layout) {
+        // SAFETY: the caller's promise.
+        unsafe { self.deallocate(block, layout.align()) }
+    }
+
+    unsafe fn resize(&mut self, block: NonNull<u8>, layout: Layout, size: usize) -> *mut u8 {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let layout = Layout::from_size_align_unchecked(size, layout.align());
+            self.reallocate(block, layout).map_or(null_mut(), NonNull::as_ptr)
+        }
+    }
+}
+
+/// First fit over one list, in address order.
+pub type LinkedList<R> = Locked<R, linked_list_allocator::Heap>;
+
+// SAFETY: the crate's own contracts.
+unsafe impl Raw for linked_list_allocator::Heap {
+    const NAME: &'static str = "linked_list_allocator";
+
+    fn empty() -> Self {
+        linked_list_allocator::Heap::empty()
+    }
+
+    unsafe fn give(&mut self, start: *mut u8, len: usize) -> bool {
+        // SAFETY: the caller's promise.
+        unsafe { self.init(start, len) };
+        true
+    }
+
+    unsafe fn take(&mut self, layout: Layout) -> *mut u8 {
+        self.allocate_first_fit(layout).map_or(null_mut(), NonNull::as_ptr)
+    }
+
+    unsafe fn put(&mut self, block: NonNull<u8>, layout: Layout) {
+        // SAFETY: the caller's promise.
+        unsafe { self.deallocate(block, layout) }
+    }
+}
+
+/// Powers of two.
+pub type Buddy<R> = Locked<R, buddy_system_allocator::Heap<32>>;
+
+// SAFETY: the crate's own contracts.
+unsafe impl Raw for buddy_system_allocator::Heap<32> {
+    const NAME: &'static str = "buddy_system_allocator";
+
+    fn empty() -> Self {
+        buddy_system_allocator::Heap::new()
+    }
+
+    unsafe fn give(&mut self, start: *mut u8, len: usize) -> bool {
+        // SAFETY: the caller's promise.
+        unsafe { self.init(start.expose_provenance(), len) };
+        true
+    }
+
+    unsafe fn take(&mut self, layout: Layout) -> *mut u8 {
+        self.alloc(layout).map_or(null_mut(), NonNull::as_ptr)
+    }
+
+    unsafe fn put(&mut self, block: NonNull<u8>, layout: Layout) {
+        // SAFETY: the caller's promise.
+        unsafe { self.dealloc(block, layout) }
+    }
+}
+
+/// The one region that dlmalloc may ask its system for.
+pub struct OneSpan(core::cell::Cell<(*mut u8, usize)>);
+
+// SAFETY: the span belongs to the heap that holds it; nothing in it is tied to a thread.
+unsafe impl Send for OneSpan {}
+
+// SAFETY: hands out the span once, whole, and never takes anything back.
+unsafe impl dlmalloc::Allocator for OneSpan {
+    fn alloc(&self, size: usize) -> (*mut u8, usize, u32) {
+        match self.0.get() {
+            (start, len) if size <= len => {
+                self.0.set((null_mut(), 0));
+                (start, len, 0)
+            }
+            _ => (null_mut(), 0, 0),
+        }
+    }
+
+    fn remap(&self, _: *mut u8, _: usize, _: usize, _: bool) -> *mut u8 {
+        null_mut()
+    }
+
+    fn free_part(&self, _: *mut u8, _: usize, _: usize) -> bool {
+        false
+    }
+
+    fn free(&self, _: *mut u8, _: usize) -> bool {
+        false
+    }
+
+    fn can_release_part(&self, _: u32) -> bool {
+        false
+    }
+
+    fn allocates_zeros(&self) -> bool {
+        false
+    }
+
+    fn page_size(&self) -> usize {
+        32 * size_of::<usize>()
+    }
+}
+
+/// dlmalloc over the region, with its passes that give memory back turned off.
+pub type Dlmalloc<R> = Locked<R, dlmalloc::Dlmalloc<OneSpan>>;
+
+// SAFETY: the crate's own contracts.
+unsafe impl Raw for dlmalloc::Dlmalloc<OneSpan> {
+    const NAME: &'static str = "dlmalloc";
+    const RESIZES: bool = true;
+
+    fn empty() -> Self {
+        let mut heap = dlmalloc::Dlmalloc::new_with_allocator(OneSpan(core::cell::Cell::new((null_mut(), 0))));
+        // Asks for little, so that the first request does not exceed a small region.
+        heap.set_granularity(32 * size_of::<usize>());
+        heap.set_max_release_check_rate(0);
+        heap
+    }
+
+    unsafe fn give(&mut self, start: *mut u8, len: usize) -> bool {
+        self.allocator().0.set((start, len));
+        true
+    }
+
+    unsafe fn take(&mut self, layout: Layout) -> *mut u8 {
+        // SAFETY: the caller's promise.
+        unsafe { self.malloc(layout.size(), layout.align()) }
+    }
+
+    unsafe fn put(&mut self, block: NonNull<u8>, layout: Layout) {
+        // SAFETY: the caller's promise.
+        unsafe { self.free(block.as_ptr(), layout.size(), layout.align()) }
+    }
+
+    unsafe fn resize(&mut self, block: NonNull<u8>, layout: Layout, size: usize) -> *mut u8 {
+        // SAFETY: the caller's promise.
+        unsafe { self.realloc(block.as_ptr(), layout.size(), layout.align(), size) }
+    }
+}
+
+/// One of embedded-alloc's heaps: the crate brings its lock, the critical section.
+pub struct Embedded<H, R>(H, PhantomData<R>);
+
+macro_rules! embedded {
+    ($heap:ty, $name:literal) => {
+        // SAFETY: embedded-alloc's own `GlobalAlloc`.
+        unsafe impl<R: Sync + 'static> GlobalAlloc for Embedded<$heap, R> {
+            #[inline]
+            unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+                // SAFETY: the caller's promise.
+                unsafe { self.0.alloc(layout) }
+            }
+
+            #[inline]
+            unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+                // SAFETY: the caller's promise.
+                unsafe { self.0.dealloc(block, layout) }
+            }
+        }
+
+        // SAFETY: as above.
+        unsafe impl<R: Sync + 'static> Subject for Embedded<$heap, R> {
+            const NAME: &'static str = $name;
+
+            fn fresh() -> Self {
+                Embedded(<$heap>::empty(), PhantomData)
+            }
+
+            unsafe fn claim(&self, start: *mut u8, len: usize) -> bool {
+                // SAFETY: the caller's promise.
+                unsafe { self.0.init(start.expose_provenance(), len) };
+                true
+            }
+        }
+    };
+}
+
+pub type Llff<R> = Embedded<embedded_alloc::LlffHeap, R>;
+pub type EmbeddedTlsf<R> = Embedded<embedded_alloc::TlsfHeap, R>;
+embedded!(embedded_alloc::LlffHeap, "embedded-alloc (llff)");
+embedded!(embedded_alloc::TlsfHeap, "embedded-alloc (tlsf)");
