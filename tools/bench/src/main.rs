@@ -13,7 +13,9 @@
 //! ```
 
 mod allocators;
+mod blocks;
 mod callgrind;
+mod density;
 mod instructions;
 mod machine;
 mod mix;
@@ -46,6 +48,10 @@ fn main() -> ExitCode {
     for command in &options.commands {
         let done = match command.as_str() {
             "instructions" => instructions::run(&options),
+            "density" => {
+                density::run(&options);
+                Ok(())
+            }
             "traces" => {
                 programs::describe();
                 Ok(())

@@ -1,0 +1,208 @@
+//! How much of a region can be used.
+
+use crate::{
+    allocators::{Placed, Visitor, for_each},
+    blocks::Blocks,
+    mix::Mix,
+    options::Options,
+    programs,
+    random::Random,
+    region::Region,
+    replay::Replay,
+    table::{Table, bytes, grouped},
+    workload::Workload,
+};
+
+/// Random replacements that a load has to survive.
+const REPLACEMENTS: usize = 20_000;
+/// The heap counts as full when so many requests in a row were refused.
+const REFUSALS: usize = 100;
+
+/// What the regions are filled with: a mix and a region in bytes.
+const COLUMNS: [(Mix, usize); 5] = [
+    (Mix::Small, 64 << 10),
+    (Mix::Firmware, 64 << 10),
+    (Mix::Uniform1K, 64 << 10),
+    (Mix::Firmware, 1 << 20),
+    (Mix::Log, 128 << 20),
+];
+
+const NOTES: &str = "\
+Live bytes, as requested, in percent of the region given; every request has an alignment of 8. `fill`: allocate, with \
+one random free in every four steps, until the first refusal. `sustain`: the highest constant load that survives 20,000 \
+random replacements. Means over the same seeds for all. `control`: bytes of the allocator's own static, outside of the \
+region.";
+
+pub fn run(options: &Options) {
+    let columns = |name: &str| COLUMNS.map(|(mix, len)| format!("{name} {} {}", mix.name(), bytes(len)));
+    let traces: Vec<Workload> =
+        programs::traces().into_iter().filter(|workload| options.wants_workload(&workload.name)).collect();
+    let smallest_notes = format!(
+        "The smallest region, to 256 bytes, in which each trace runs without a refusal. Most bytes in use: {}.",
+        traces.iter().map(|t| format!("{} {}", t.name, grouped(t.trace.demand().peak))).collect::<Vec<_>>().join(", ")
+    );
+    let mut measure = Measure {
+        seeds: if options.quick { 1 } else { 3 },
+        density: Table::new(
+            "Density",
+            NOTES,
+            columns("fill").into_iter().chain(columns("sustain")).chain(["control".into()]),
+        ),
+        smallest: Table::new("Smallest region", smallest_notes, traces.iter().map(|trace| trace.name.clone())),
+        failures: Table::new(
+            "False failures",
+            format!(
+                "A region of 64 KiB is filled until {REFUSALS} requests in a row are refused. Then each block in turn \
+                 is freed and the same layout is asked for again: refused / tried."
+            ),
+            COLUMNS[..3].iter().map(|(mix, _)| mix.name().into()),
+        ),
+        traces,
+    };
+    for_each(&options.allocators, &mut measure);
+    println!("{}\n{}\n{}", measure.density, measure.smallest, measure.failures);
+}
+
+struct Measure {
+    seeds: u64,
+    traces: Vec<Workload>,
+    density: Table,
+    smallest: Table,
+    failures: Table,
+}
+
+impl Visitor for Measure {
+    fn visit<A: Placed>(&mut self) {
+        if !A::FIXED {
+            return;
+        }
+        eprintln!("density: {}", A::NAME);
+        let percent = |share: f64| format!("{:.0}", 100.0 * share);
+        let fills = COLUMNS.map(|(mix, len)| percent(mean(self.seeds, |seed| fill::<A>(mix, len, seed))));
+        let loads = COLUMNS.map(|(mix, len)| percent(mean(self.seeds, |seed| sustain::<A>(mix, len, seed))));
+        self.density.row(A::NAME, fills.into_iter().chain(loads).chain([grouped(size_of::<A>())]));
+        eprintln!("density: {}, traces", A::NAME);
+        self.smallest.row(A::NAME, self.traces.iter().map(|trace| smallest::<A>(trace).map_or("-".into(), grouped)));
+        self.failures.row(
+            A::NAME,
+            COLUMNS[..3].iter().map(|&(mix, len)| {
+                let (refused, tried) = false_failures::<A>(mix, len);
+                format!("{refused} / {tried}")
+            }),
+        );
+    }
+}
+
+fn mean(seeds: u64, measure: impl Fn(u64) -> f64) -> f64 {
+    (1..=seeds).map(measure).sum::<f64>() / seeds as f64
+}
+
+/// A new heap; `None` if the region is too small.
+fn open<A: Placed>(region: &Region) -> Option<Blocks<'_, A>> {
+    // SAFETY: each measurement here uses one heap at a time, on the only thread.
+    unsafe { Blocks::open(region) }
+}
+
+fn fill<A: Placed>(mix: Mix, len: usize, seed: u64) -> f64 {
+    let region = Region::new(len);
+    let Some(mut blocks) = open::<A>(&region) else { return 0.0 };
+    let mut random = Random::new(seed);
+    loop {
+        if random.one_in(4) && blocks.len() > 0 {
+            blocks.free(random.below(blocks.len()));
+        } else if !blocks.alloc(mix.draw(&mut random)) {
+            return blocks.bytes() as f64 / len as f64;
+        }
+    }
+}
+
+/// The highest load that survives, by bisection to 1/256 of the region.
+fn sustain<A: Placed>(mix: Mix, len: usize, seed: u64) -> f64 {
+    let region = Region::new(len);
+    let (mut good, mut bad) = (0, 256);
+    while bad - good > 1 {
+        let middle = (good + bad) / 2;
+        if survives::<A>(&region, mix, len / 256 * middle, seed) {
+            good = middle;
+        } else {
+            bad = middle;
+        }
+    }
+    good as f64 / 256.0
+}
+
+fn survives<A: Placed>(region: &Region, mix: Mix, load: usize, seed: u64) -> bool {
+    let Some(mut blocks) = open::<A>(region) else { return false };
+    let mut random = Random::new(seed);
+    let mut size = mix.draw(&mut random);
+    while blocks.bytes() + size <= load {
+        if !blocks.alloc(size) {
+            return false;
+        }
+        size = mix.draw(&mut random);
+    }
+    for _ in 0..REPLACEMENTS {
+        while blocks.bytes() + size > load && blocks.len() > 0 {
+            blocks.free(random.below(blocks.len()));
+        }
+        // Several small blocks may take the place of a large one.
+        while blocks.bytes() + size <= load {
+            if !blocks.alloc(size) {
+                return false;
+            }
+            size = mix.draw(&mut random);
+        }
+    }
+    true
+}
+
+/// The smallest region that `workload` fits in, to 256 bytes; `None` if four times its peak is not enough.
+fn smallest<A: Placed>(workload: &Workload) -> Option<usize> {
+    const UNIT: usize = 256;
+    let peak = workload.trace.demand().peak;
+    let (mut bad, mut good) = (peak / UNIT, (4 * peak).div_ceil(UNIT));
+    let mut region = Region::new(good * UNIT);
+    let mut fits = |units: usize| {
+        region.shrink_to(units * UNIT);
+        // SAFETY: one heap at a time, on the only thread; the region outlives the replay.
+        unsafe { A::open(&region) && Replay::<A>::new(&workload.trace).fits() }
+    };
+    if !fits(good) {
+        return None;
+    }
+    while good - bad > 1 {
+        let middle = (good + bad) / 2;
+        if fits(middle) {
+            good = middle;
+        } else {
+            bad = middle;
+        }
+    }
+    Some(good * UNIT)
+}
+
+/// Refused and tried.
+fn false_failures<A: Placed>(mix: Mix, len: usize) -> (usize, usize) {
+    let region = Region::new(len);
+    let full = || {
+        let mut blocks = open::<A>(&region).expect("64 KiB are enough for every allocator");
+        let mut random = Random::new(5);
+        let mut refusals = 0;
+        while refusals < REFUSALS {
+            refusals = if blocks.alloc(mix.draw(&mut random)) { 0 } else { refusals + 1 };
+        }
+        blocks
+    };
+    let mut blocks = full();
+    let tried = blocks.len();
+    let mut refused = 0;
+    for _ in 0..tried {
+        // The last block takes the place of the freed one, the new one comes last: each has its turn.
+        let size = blocks.free(0);
+        if !blocks.alloc(size) {
+            refused += 1;
+            blocks = full();
+        }
+    }
+    (refused, tried)
+}
