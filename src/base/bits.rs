@@ -1,0 +1,139 @@
+//! The boundary-bit table: the one door to the bits of a region.
+//!
+//! ```text
+//!  word 0                           word 1
+//!  | 31 ........................ 0 | 63 ....................... 32 | ...
+//!    bit p describes granule p: word p / 32, bit p % 32 of that word
+//! ```
+//!
+//! The hot operations work on single words. Ranges, fills and counts outside of the hot paths go through
+//! [`bitvec`], which sees the same words.
+
+use bitvec::{order::Lsb0, slice::BitSlice};
+
+const WORD_BITS: u32 = u32::BITS;
+
+/// A table of bits somewhere in a region.
+///
+/// **Invariant `TABLE`**: `words` points at `len.div_ceil(32)` words that belong to this table alone and are
+/// initialised. Every method's safety condition is that its bit indices are below `len`.
+#[derive(Clone, Copy)]
+pub(crate) struct Bits {
+    words: *mut u32,
+}
+
+impl Bits {
+    /// No table; nothing may be asked of it.
+    pub(crate) const NONE: Bits = Bits {
+        words: core::ptr::null_mut(),
+    };
+
+    /// Bytes that a table of `len` bits takes.
+    pub(crate) const fn bytes(len: usize) -> usize {
+        len.div_ceil(WORD_BITS as usize) * size_of::<u32>()
+    }
+
+    /// Makes a table at `words` with every bit set.
+    ///
+    /// # Safety
+    /// `words` is aligned and valid for writes of [`Bits::bytes`]`(len)` bytes, which nothing else uses from now on.
+    pub(crate) unsafe fn init(words: *mut u32, len: usize) -> Bits {
+        // SAFETY: the caller vouches for the bytes; `bytes` is a multiple of the word size.
+        unsafe { words.cast::<u8>().write_bytes(0xFF, Bits::bytes(len)) };
+        Bits { words }
+    }
+
+    /// Whether bit `at` is set.
+    ///
+    /// # Safety
+    /// `at` is below the table's length.
+    #[inline(always)]
+    pub(crate) unsafe fn get(self, at: u32) -> bool {
+        // SAFETY: TABLE: the word exists and is initialised.
+        let word = unsafe { *self.words.add((at / WORD_BITS) as usize) };
+        word & (1u32 << (at % WORD_BITS)) != 0
+    }
+
+    /// Sets bit `at`.
+    ///
+    /// # Safety
+    /// `at` is below the table's length.
+    #[inline(always)]
+    pub(crate) unsafe fn set(self, at: u32) {
+        // SAFETY: TABLE: the word exists, is initialised and is ours.
+        unsafe { *self.words.add((at / WORD_BITS) as usize) |= 1u32 << (at % WORD_BITS) };
+    }
+
+    /// Clears bit `at`.
+    ///
+    /// # Safety
+    /// `at` is below the table's length.
+    #[inline(always)]
+    pub(crate) unsafe fn clear(self, at: u32) {
+        // SAFETY: TABLE: the word exists, is initialised and is ours.
+        unsafe { *self.words.add((at / WORD_BITS) as usize) &= !(1u32 << (at % WORD_BITS)) };
+    }
+
+    /// Sets the bits `from..to`, whole bytes at a time; used for chunks, whose length is bounded.
+    ///
+    /// # Safety
+    /// `from < to`, and `to` is at most the table's length.
+    #[inline]
+    pub(crate) unsafe fn set_range(self, from: u32, to: u32) {
+        let last = to - 1;
+        let (first_word, last_word) = (from / WORD_BITS, last / WORD_BITS);
+        let head = u32::MAX << (from % WORD_BITS);
+        let tail = u32::MAX >> (WORD_BITS - 1 - last % WORD_BITS);
+        // SAFETY: TABLE: all words from the first to the last exist, are initialised and are ours.
+        unsafe {
+            let words = self.words.add(first_word as usize);
+            let span = (last_word - first_word) as usize;
+            if span == 0 {
+                *words |= head & tail;
+                return;
+            }
+            *words |= head;
+            words
+                .add(1)
+                .cast::<u8>()
+                .write_bytes(0xFF, (span - 1) * size_of::<u32>());
+            *words.add(span) |= tail;
+        }
+    }
+
+    /// The table as a bit slice, for work outside of the hot paths.
+    ///
+    /// # Safety
+    /// `len` is at most the table's length, and no other reference into the table lives beside the result.
+    pub(crate) unsafe fn as_slice<'a>(self, len: usize) -> &'a mut BitSlice<u32, Lsb0> {
+        // SAFETY: TABLE: that many words exist, are initialised and are ours; the caller vouches for uniqueness.
+        let words = unsafe { core::slice::from_raw_parts_mut(self.words, len.div_ceil(WORD_BITS as usize)) };
+        &mut BitSlice::from_slice_mut(words)[..len]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bits_ranges_equal_single_sets() {
+        for from in 0..70u32 {
+            for to in from + 1..=140 {
+                let (mut a, mut b) = ([0u32; 5], [0u32; 5]);
+                let (x, y) = (Bits { words: a.as_mut_ptr() }, Bits { words: b.as_mut_ptr() });
+                // SAFETY: all indices are below 160, the length of both tables.
+                unsafe {
+                    x.set_range(from, to);
+                    (from..to).for_each(|at| y.set(at));
+                    assert!((from..to).all(|at| x.get(at)));
+                    assert_eq!(x.as_slice(160).count_ones(), (to - from) as usize);
+                    x.clear(from);
+                    assert!(!x.get(from));
+                    x.set(from);
+                }
+                assert_eq!(a, b, "{from}..{to}");
+            }
+        }
+    }
+}

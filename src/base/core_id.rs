@@ -1,0 +1,23 @@
+//! Which core, or thread, is running: the hook that picks an allocation context.
+
+/// Tells which context the running core, or thread, uses.
+///
+/// Implement it for a unit type and name that as the second parameter of [`Heap`](crate::Heap); it is asked at every
+/// operation of a heap with more than one context, and never otherwise.
+///
+/// The answer decides only which context is used: each context has a lock of its own, so a wrong, stale or out-of-range
+/// answer costs time (an index out of range counts as 0), not safety.
+pub trait CoreId {
+    /// The index of the running core, from 0. Called from interrupts as well; must not allocate.
+    fn core_id() -> usize;
+}
+
+/// One core, or one context for all.
+pub struct SingleCore;
+
+impl CoreId for SingleCore {
+    #[inline(always)]
+    fn core_id() -> usize {
+        0
+    }
+}

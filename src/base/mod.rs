@@ -1,0 +1,9 @@
+//! Layer 0: units, the boundary-bit table, locks, cores and faults.
+//!
+//! Nothing here knows what a heap is.
+
+pub(crate) mod bits;
+pub mod core_id;
+pub mod fault;
+pub(crate) mod granule;
+pub mod lock;

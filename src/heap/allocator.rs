@@ -1,0 +1,101 @@
+//! The heap as an `Allocator`, for collections that are told where to allocate.
+//!
+//! The trait of the standard library is unstable, that of the crate `allocator-api2` mirrors it on stable; one macro
+//! implements both.
+
+#[cfg(any(feature = "allocator-api2", feature = "nightly"))]
+macro_rules! implement {
+    ($($trait:ident)::+, $($error:ident)::+) => {
+        // SAFETY: a block stays valid until it is freed, since the heap is borrowed for as long as any allocator is in
+        // use, and copies of the reference are the same heap. The rest is as for `GlobalAlloc`.
+        unsafe impl<L, C, const CONTEXTS: usize> $($trait)::+ for &$crate::Heap<L, C, CONTEXTS>
+        where
+            L: lock_api::RawMutex,
+            C: $crate::CoreId,
+        {
+            fn allocate(&self, layout: Layout) -> Result<NonNull<[u8]>, $($error)::+> {
+                slice(Heap::allocate(self, layout), layout.size()).ok_or($($error)::+)
+            }
+
+            fn allocate_zeroed(&self, layout: Layout) -> Result<NonNull<[u8]>, $($error)::+> {
+                if layout.size() == 0 {
+                    return slice(Heap::allocate(self, layout), 0).ok_or($($error)::+);
+                }
+                slice(Heap::allocate_zeroed(self, layout), layout.size()).ok_or($($error)::+)
+            }
+
+            unsafe fn deallocate(&self, block: NonNull<u8>, layout: Layout) {
+                // SAFETY: the caller gives the block up.
+                unsafe { Heap::release(self, block.as_ptr(), layout) };
+            }
+
+            unsafe fn grow(&self, block: NonNull<u8>, old: Layout, new: Layout) -> Result<NonNull<[u8]>, $($error)::+> {
+                // SAFETY: the caller gives a block of this heap and a layout that is no smaller.
+                slice(unsafe { Heap::change(self, block.as_ptr(), old, new) }, new.size()).ok_or($($error)::+)
+            }
+
+            unsafe fn grow_zeroed(
+                &self,
+                block: NonNull<u8>,
+                old: Layout,
+                new: Layout,
+            ) -> Result<NonNull<[u8]>, $($error)::+> {
+                // SAFETY: as for `grow`; the bytes behind the old size are the block's.
+                unsafe {
+                    let block = Heap::change(self, block.as_ptr(), old, new);
+                    if !block.is_null() {
+                        block.add(old.size()).write_bytes(0, new.size() - old.size());
+                    }
+                    slice(block, new.size()).ok_or($($error)::+)
+                }
+            }
+
+            unsafe fn shrink(&self, block: NonNull<u8>, old: Layout, new: Layout) -> Result<NonNull<[u8]>, $($error)::+> {
+                // SAFETY: the caller gives a block of this heap and a layout that is no larger.
+                slice(unsafe { Heap::change(self, block.as_ptr(), old, new) }, new.size()).ok_or($($error)::+)
+            }
+        }
+    };
+}
+
+#[cfg(any(feature = "allocator-api2", feature = "nightly"))]
+mod implementations {
+    use core::alloc::Layout;
+    use core::ptr::{self, NonNull};
+
+    use lock_api::RawMutex;
+
+    use crate::base::core_id::CoreId;
+    use crate::heap::Heap;
+
+    #[cfg(feature = "allocator-api2")]
+    implement!(allocator_api2::alloc::Allocator, allocator_api2::alloc::AllocError);
+
+    #[cfg(feature = "nightly")]
+    implement!(core::alloc::Allocator, core::alloc::AllocError);
+
+    fn slice(block: *mut u8, bytes: usize) -> Option<NonNull<[u8]>> {
+        NonNull::new(ptr::slice_from_raw_parts_mut(block, bytes))
+    }
+
+    impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
+        /// The block with another layout, in place or elsewhere, or null; then it is as it was.
+        ///
+        /// # Safety
+        /// The block was handed out by this heap for `old`.
+        unsafe fn change(&self, block: *mut u8, old: Layout, new: Layout) -> *mut u8 {
+            // SAFETY: the caller gives the block; if its address is not aligned enough, it is copied to one that is.
+            unsafe {
+                if (block as usize).is_multiple_of(new.align()) && new.align() <= old.align() {
+                    return self.resize(block, old, new.size());
+                }
+                let new_block = self.allocate(new);
+                if !new_block.is_null() {
+                    ptr::copy_nonoverlapping(block, new_block, old.size().min(new.size()));
+                    self.release(block, old);
+                }
+                new_block
+            }
+        }
+    }
+}

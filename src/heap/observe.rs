@@ -1,0 +1,131 @@
+//! Looking at a heap: statistics, the map, verification.
+
+use lock_api::RawMutex;
+
+use super::{All, Heap, Shared};
+use crate::base::fault::{Fault, FaultKind};
+use crate::base::granule::{GRANULE, GRANULE_SHIFT};
+use crate::heap::map::Map;
+use crate::heap::stats::Stats;
+use crate::native::context::Context;
+use crate::native::pool::Pool;
+use crate::notify::load::Load;
+
+impl<L: RawMutex, C, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
+    /// The load: bytes in use against bytes there are. O(spans + contexts). From interrupts as the lock permits.
+    pub fn load(&self) -> Load {
+        self.enter_all(|all, shared| shared.load(all.idle()))
+    }
+
+    /// The statistics. O(spans + contexts + free blocks of the largest class). Not for interrupts.
+    pub fn stats(&self) -> Stats {
+        self.enter_all(|all, shared| shared.stats(all))
+    }
+
+    /// The map of the first span, in `N` cells. O(free blocks + N), under the lock. Not for interrupts.
+    pub fn map<const N: usize>(&self) -> Map<N> {
+        self.enter_all(|_, shared| Map {
+            cells: shared.pool.region.cells(),
+        })
+    }
+
+    /// Verifies everything that the heap knows: self-descriptions, lists, sizes, boundary bits, bitmap, overlaps, counts,
+    /// caches. O(capacity), under the lock. Not for interrupts.
+    ///
+    /// # Errors
+    /// The first broken rule, with the address of the evidence. It is also given to the sink at the next poll.
+    pub fn check(&self) -> Result<(), Fault> {
+        self.enter_all(|all, shared| {
+            let result = shared.check(all);
+            if let Err(fault) = result {
+                shared.journal.faulted(fault);
+            }
+            result
+        })
+    }
+
+    /// The first fault that was ever found, by [`Heap::check`] or, under feature `check`, by an operation.
+    pub fn fault(&self) -> Option<Fault> {
+        self.enter_all(|_, shared| shared.journal.fault)
+    }
+}
+
+impl Shared {
+    fn stats<L, const CONTEXTS: usize>(&self, all: &mut All<'_, L, CONTEXTS>) -> Stats {
+        let idle = all.idle();
+        let load = self.load(idle);
+        let mut cache_hits = 0usize;
+        all.each(|context| cache_hits = cache_hits.wrapping_add(context.hits()));
+        let steps = self.pool.steps;
+        let others = steps
+            .bumped
+            .wrapping_add(steps.refills)
+            .wrapping_add(steps.direct)
+            .wrapping_add(steps.rescued);
+        let largest = self.pool.regions().map(|region| region.largest()).max().unwrap_or(0);
+        Stats {
+            capacity: load.capacity,
+            used: load.used,
+            free: load.free(),
+            idle,
+            largest_free: (largest as usize) << GRANULE_SHIFT,
+            peak: self.peak_taken,
+            bookkeeping: self.pool.regions().map(|region| region.bookkeeping()).sum(),
+            spans: self.pool.regions().filter(|region| region.granules() != 0).count(),
+            allocations: cache_hits.wrapping_add(others),
+            cache_hits,
+            steps,
+            failures: self.journal.failures,
+            last_failed: self.journal.last_failed,
+            low_memory: self.watch.count(),
+        }
+    }
+
+    /// Verifies pool and contexts.
+    fn check<L, const CONTEXTS: usize>(&mut self, all: &mut All<'_, L, CONTEXTS>) -> Result<(), Fault> {
+        let mut result = Ok(());
+        self.pool.find_region(|region| {
+            result = region.check().map(|_| ());
+            result.is_err().then_some(())
+        });
+        result?;
+        all.each(|context| {
+            if result.is_ok() {
+                result = check_context(context, &self.pool);
+            }
+        });
+        result
+    }
+}
+
+/// Verifies that what the context holds is allocated in the pool, and as much as it says.
+fn check_context(context: &Context, pool: &Pool) -> Result<(), Fault> {
+    let (bump, limit) = context.chunk();
+    let rest = context.rest();
+    if bump > limit || (rest != 0 && !is_allocated(pool, bump, rest)) {
+        return Err(Fault::new(FaultKind::WrongContext, bump));
+    }
+    let (mut cached, claimed) = (0, context.cached());
+    let visit = |block: *mut u8, bytes: usize| {
+        cached += bytes;
+        let sound = (block as usize).is_multiple_of(GRANULE) && is_allocated(pool, block as usize, bytes);
+        if sound && cached <= claimed {
+            Ok(())
+        } else {
+            Err(Fault::new(FaultKind::WrongCache, block as usize))
+        }
+    };
+    // SAFETY: `visit` reads nothing of the block, and accepts granules of a region only, which can be read.
+    unsafe { context.each_cached(visit)? };
+    if cached == claimed {
+        Ok(())
+    } else {
+        Err(Fault::new(FaultKind::WrongCount, bump))
+    }
+}
+
+fn is_allocated(pool: &Pool, address: usize, bytes: usize) -> bool {
+    pool.regions().any(|region| {
+        region.contains(address) && region.looks_allocated(region.position_of(address), (bytes >> GRANULE_SHIFT) as u32)
+    })
+}

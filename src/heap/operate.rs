@@ -1,0 +1,178 @@
+//! Allocating and freeing: the fast ways, and the slow ones behind them.
+
+use core::alloc::Layout;
+use core::ptr;
+
+use lock_api::RawMutex;
+
+use super::{Heap, Shared, Slot};
+use crate::base::{core_id::CoreId, granule::GRANULE};
+use crate::native::context::Context;
+use crate::notify::{Cause, Pressure};
+
+impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
+    /// A block for `layout`, or null. For no bytes: a dangling pointer that is aligned as asked.
+    #[inline(always)]
+    pub(super) fn allocate(&self, layout: Layout) -> *mut u8 {
+        let slot = self.slot();
+        slot.lock.lock();
+        // SAFETY: the slot's lock is held until `unlock`, so this is the only reference to the context.
+        let context = unsafe { &mut *slot.context.get() };
+        if layout.align() <= GRANULE {
+            let block = context.pop(layout.size());
+            if !block.is_null() {
+                // SAFETY: locked above.
+                unsafe { slot.lock.unlock() };
+                return block;
+            }
+        }
+        // SAFETY: the slot is locked; the callee unlocks it.
+        unsafe { self.allocate_slowly(slot, layout) }
+    }
+
+    /// Takes a block back.
+    ///
+    /// # Safety
+    /// The block was handed out by this heap for this layout and is used by nobody any more.
+    #[inline(always)]
+    pub(super) unsafe fn release(&self, block: *mut u8, layout: Layout) {
+        let slot = self.slot();
+        slot.lock.lock();
+        // SAFETY: the slot's lock is held until `unlock`, so this is the only reference to the context; the caller gives
+        // the block up.
+        unsafe {
+            let context = &mut *slot.context.get();
+            if context.push(block, layout.size()) {
+                slot.lock.unlock();
+                return;
+            }
+            self.release_slowly(slot, block, layout);
+        }
+    }
+
+    /// # Safety
+    /// `slot` is locked; it is unlocked on return.
+    #[cold]
+    #[inline(never)]
+    unsafe fn allocate_slowly(&self, slot: &Slot<L>, layout: Layout) -> *mut u8 {
+        // SAFETY: the caller has locked the slot.
+        unsafe {
+            self.with_shared(slot, |context, shared| {
+                if layout.size() == 0 {
+                    return ptr::without_provenance_mut(layout.align());
+                }
+                let block = shared.allocate(context, layout);
+                shared.account(context);
+                block
+            })
+        }
+    }
+
+    /// # Safety
+    /// `slot` is locked; it is unlocked on return. For block and layout see [`Heap::release`].
+    #[cold]
+    #[inline(never)]
+    unsafe fn release_slowly(&self, slot: &Slot<L>, block: *mut u8, layout: Layout) {
+        if layout.size() == 0 {
+            // SAFETY: the caller has locked the slot.
+            return unsafe { slot.lock.unlock() };
+        }
+        // SAFETY: the caller has locked the slot and gives the block up.
+        unsafe {
+            self.with_shared(slot, |context, shared| {
+                shared.account(context);
+                shared.pool.release(context, block, layout.size());
+                shared.account(context);
+            });
+        }
+    }
+
+    /// Runs `work` with the slot's context and the shared part, then unlocks both.
+    ///
+    /// # Safety
+    /// `slot` is locked; it is unlocked on return.
+    #[inline(always)]
+    pub(super) unsafe fn with_shared<R>(&self, slot: &Slot<L>, work: impl FnOnce(&mut Context, &mut Shared) -> R) -> R {
+        self.lock_shared();
+        // SAFETY: both locks are held until the unlocks, so these are the only references; `work` runs no user code.
+        unsafe {
+            let result = work(&mut *slot.context.get(), &mut *self.shared.get());
+            self.unlock_shared();
+            slot.lock.unlock();
+            result
+        }
+    }
+
+    /// As [`Heap::with_shared`], locking the running core's slot first.
+    #[inline(always)]
+    pub(super) fn enter<R>(&self, work: impl FnOnce(&mut Context, &mut Shared) -> R) -> R {
+        let slot = self.slot();
+        slot.lock.lock();
+        // SAFETY: locked in the line above.
+        unsafe { self.with_shared(slot, work) }
+    }
+}
+
+impl Shared {
+    /// A block for `layout`, which is not empty, or null; notes a failure.
+    #[inline(always)]
+    pub(super) fn allocate(&mut self, context: &mut Context, layout: Layout) -> *mut u8 {
+        let block = self.pool_allocate(context, layout);
+        if block.is_null() {
+            self.fail(context, layout.size());
+        }
+        block
+    }
+
+    /// As [`Shared::allocate`], but does not note a failure.
+    #[inline(always)]
+    pub(super) fn pool_allocate(&mut self, context: &mut Context, layout: Layout) -> *mut u8 {
+        let block = if layout.align() <= GRANULE {
+            self.pool.allocate(context, layout.size())
+        } else {
+            self.pool.allocate_aligned(context, layout.size(), layout.align())
+        };
+        self.peak_taken = self.peak_taken.max(self.taken());
+        block
+    }
+
+    /// Notes a failed request: low memory is due.
+    #[cold]
+    pub(super) fn fail(&mut self, context: &Context, bytes: usize) {
+        self.journal.failed(bytes);
+        let used = self.taken() - context.idle();
+        self.watch.raise(Pressure::Critical, Cause::Failure { bytes }, used);
+    }
+
+    /// Bytes that are not in the buckets.
+    #[inline(always)]
+    pub(super) fn taken(&self) -> usize {
+        (self.pool.granules() - self.pool.free()) * GRANULE
+    }
+
+    /// Takes note of the load after a slow operation. Where it is far from the next watermark, that is one comparison:
+    /// the pool lets nothing be cached beyond the alarm level, so no operation can cross a watermark unseen.
+    #[inline(always)]
+    pub(super) fn account(&mut self, context: &Context) {
+        if self.pool.free() < self.pool.alarm || self.watch.is_disarmed() {
+            self.observe(context.idle());
+        }
+    }
+
+    /// Shows the load to the watch; `idle` bytes of what is taken are not in use.
+    #[inline(never)]
+    pub(super) fn observe(&mut self, idle: usize) {
+        let used = self.taken() - idle;
+        if self.watch.observe(used) {
+            self.journal.recovered |= !self.watch.is_disarmed();
+            self.set_alarm();
+        }
+    }
+
+    /// Tells the pool from which level on each change of the load must be seen.
+    pub(super) fn set_alarm(&mut self) {
+        let capacity = self.pool.granules();
+        // Granules in use at the watermark, rounded down, so that it is not passed unseen.
+        self.pool.alarm = (capacity + 1).saturating_sub(self.watch.alarm() / GRANULE);
+    }
+}

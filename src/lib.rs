@@ -1,0 +1,76 @@
+//! One fixed region of memory, and a heap in it that firmware can live with.
+//!
+//! **terrace** is a `#[global_allocator]` for bare-metal Rust: dense, because blocks carry no header and the smallest one
+//! is 8 bytes; fast, because frees are cached while memory is plentiful; constant time, also when it fails; and talkative:
+//! when memory runs short, callbacks run from [`Heap::poll`], where the host wants them.
+//!
+//! ```text
+//!   Box, Vec, String, BTreeMap ...
+//!              |
+//!        Heap: GlobalAlloc            notify: load, watermarks, callbacks, poll
+//!              |
+//!   native: contexts, caches, chunks, resizing
+//!              |
+//!   region: one span of memory, boundary bits, buckets
+//! ```
+//!
+//! # Quick start
+//! ```
+//! use terrace::CriticalSectionHeap;
+//!
+//! // In firmware: #[global_allocator]
+//! static HEAP: CriticalSectionHeap = CriticalSectionHeap::new();
+//!
+//! fn start() {
+//!     terrace::init!(HEAP, 64 * 1024).expect("first claim");
+//! }
+//! # start();
+//! # assert!(HEAP.load().capacity > 64_000);
+//! ```
+//!
+//! # Features
+//! | feature | default | what |
+//! |---|---|---|
+//! | `critical-section` | yes | [`CriticalSectionHeap`]: the lock is a critical section, whose implementation the firmware links |
+//! | `spin` | | [`SpinHeap`]: a spin lock, for hosts and several cores |
+//! | `defmt` | | `defmt::Format` on every public type, and a sink for events |
+//! | `allocator-api2` | | `Allocator` of that crate for `&Heap` |
+//! | `nightly` | | `core::alloc::Allocator` for `&Heap`; needs a nightly compiler |
+//! | `check` | | double free, foreign pointers, wrong layouts and overruns are found by the operation that commits them; slow |
+
+#![no_std]
+#![cfg_attr(feature = "nightly", feature(allocator_api))]
+
+#[cfg(test)]
+extern crate std;
+
+mod base;
+mod heap;
+mod native;
+mod notify;
+mod region;
+
+pub use base::core_id::{CoreId, SingleCore};
+pub use base::fault::{Fault, FaultKind};
+#[cfg(feature = "critical-section")]
+pub use base::lock::CriticalSection;
+pub use base::lock::NoLock;
+#[cfg(feature = "spin")]
+pub use base::lock::Spin;
+#[cfg(feature = "critical-section")]
+pub use heap::CriticalSectionHeap;
+#[cfg(feature = "spin")]
+pub use heap::SpinHeap;
+pub use heap::host::Polled;
+pub use heap::map::Map;
+pub use heap::stats::Stats;
+pub use heap::{Heap, LocalHeap};
+pub use native::pool::Steps;
+#[cfg(feature = "defmt")]
+pub use notify::event::defmt_sink;
+pub use notify::event::{Event, Sink};
+pub use notify::load::Load;
+pub use notify::table::{CALLBACKS, CallbackError};
+pub use notify::watch::{Threshold, WatermarkError, Watermarks};
+pub use notify::{Cause, LowMemory, Pressure};
+pub use region::span::{ClaimError, MIN_SPAN};

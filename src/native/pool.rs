@@ -1,0 +1,412 @@
+//! What all contexts share: the spans, and the slow paths that fall back on them.
+//!
+//! The order of a small request, cheapest first, with the step's name in [`Steps`]:
+//!
+//! 1. the context's cache of that size (`Context::pop`; counted there)
+//! 2. the rest of the context's chunk (`bumped`)
+//! 3. a new chunk from the buckets, while memory is plentiful (`refills`)
+//! 4. the exact granules from the buckets (`direct`)
+//! 5. the same after a bounded number of cached blocks was given back (`rescued`)
+//! 6. null
+//!
+//! **Plentiful** means that one free block of at least 1/16 of the first span is left and that free memory is above the
+//! alarm level. As long as it lasts, fragmentation cannot hurt, so frees are cached and chunks are taken; what may be
+//! cached shrinks with that block. When it is used up, nothing is cached any more, every free is joined with its
+//! neighbours at once, requests are cut exactly, and each operation drains one cached block: density comes first. No
+//! operation drains more than a fixed number of blocks.
+
+use super::context::Context;
+use crate::base::granule::{GRANULE, GRANULE_SHIFT, round_up};
+use crate::region::{Region, span::ClaimError};
+
+/// The free block that must be left while memory counts as plentiful: this part of the first span, as a shift.
+const RESERVE_SHIFT: u32 = 4;
+
+/// The part of the largest free block that a chunk takes, as a shift, and the most granules that a chunk has.
+const QUANTUM_SHIFT: u32 = 5;
+const QUANTUM_MAX: u32 = 1024;
+
+/// A chunk is bumped through only by requests of at most this part of it, as a shift.
+const BUMP_SHIFT: u32 = 2;
+
+/// Table entries that an operation looks at for a block to drain.
+const DRAIN_ENTRIES: usize = 4;
+
+/// Cached blocks that a failing request gives back before its second attempt.
+const RESCUE_BLOCKS: usize = 1;
+
+/// Spans that one heap may have.
+pub(crate) const MAX_SPANS: usize = 8;
+
+/// How requests that missed the cache were served.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Steps {
+    /// Requests served by the rest of a context's chunk.
+    pub bumped: usize,
+    /// Chunks taken from the buckets; each served one request as well.
+    pub refills: usize,
+    /// Requests served by a block of the buckets directly.
+    pub direct: usize,
+    /// Requests served only after cached blocks were given back.
+    pub rescued: usize,
+    /// Cached blocks that were given back to the buckets.
+    pub drained: usize,
+}
+
+/// The spans of a heap and the rules for sharing them.
+pub(crate) struct Pool {
+    /// The first span; the others are linked behind it.
+    pub region: Region,
+    /// The size of the largest free block below which memory is short, in granules.
+    reserve: u32,
+    /// Free granules below which nothing is cached, so that each change of the load is seen.
+    pub alarm: usize,
+    /// Contexts that share what may be cached.
+    contexts: u32,
+    pub steps: Steps,
+}
+
+impl Pool {
+    pub(crate) const EMPTY: Pool = Pool {
+        region: Region::EMPTY,
+        reserve: 0,
+        alarm: 0,
+        contexts: 1,
+        steps: Steps {
+            bumped: 0,
+            refills: 0,
+            direct: 0,
+            rescued: 0,
+            drained: 0,
+        },
+    };
+
+    /// Takes the first span over.
+    pub(crate) fn open(&mut self, region: Region, contexts: u32) {
+        self.reserve = (region.granules() >> RESERVE_SHIFT).max(1);
+        self.contexts = contexts;
+        self.region = region;
+    }
+
+    /// The spans, the first one first.
+    pub(crate) fn regions(&self) -> impl Iterator<Item = &Region> {
+        // SAFETY: LINKS: `next` is null or a region that lives in its own span as long as the heap does, and is reached
+        // only through the pool.
+        core::iter::successors(Some(&self.region), |region| unsafe { region.next.as_ref() })
+    }
+
+    /// Calls `visit` with each span until it returns something.
+    pub(crate) fn find_region<T>(&mut self, mut visit: impl FnMut(&mut Region) -> Option<T>) -> Option<T> {
+        let mut region = &mut self.region;
+        loop {
+            if let Some(found) = visit(region) {
+                return Some(found);
+            }
+            // SAFETY: LINKS, as in `regions`; the pool is borrowed exclusively.
+            region = unsafe { region.next.as_mut() }?;
+        }
+    }
+
+    /// Appends a span that `region` describes; its place, inside that span, is `place`.
+    ///
+    /// # Safety
+    /// `place` is valid for a `Region` as long as the heap is used, and belongs to nobody else.
+    pub(crate) unsafe fn append(&mut self, place: *mut Region, region: Region) {
+        let mut last = &mut self.region;
+        // SAFETY: LINKS, as in `regions`; the caller gives `place`.
+        unsafe {
+            place.write(region);
+            while let Some(next) = last.next.as_mut() {
+                last = next;
+            }
+        }
+        last.next = place;
+    }
+
+    /// Whether `start..start + bytes` may become a further span.
+    ///
+    /// # Errors
+    /// `NotClaimed`, `Overlaps`, `TooManySpans`.
+    pub(crate) fn admits(&self, start: usize, bytes: usize) -> Result<(), ClaimError> {
+        if self.region.granules() == 0 {
+            return Err(ClaimError::NotClaimed);
+        }
+        if self.regions().count() >= MAX_SPANS {
+            return Err(ClaimError::TooManySpans { limit: MAX_SPANS });
+        }
+        for region in self.regions() {
+            let end = region.start() + region.bookkeeping() + region.granules() as usize * GRANULE;
+            if start < end && region.start() < start.saturating_add(bytes) {
+                return Err(ClaimError::Overlaps {
+                    address: region.start(),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Free granules of all spans that are in the buckets. O(spans).
+    #[inline(always)]
+    pub(crate) fn free(&self) -> usize {
+        if self.region.next.is_null() {
+            return self.region.free() as usize;
+        }
+        self.regions().map(|region| region.free() as usize).sum()
+    }
+
+    /// Granules of all spans, free or not. O(spans).
+    pub(crate) fn granules(&self) -> usize {
+        self.regions().map(|region| region.granules() as usize).sum()
+    }
+
+    /// Serves a request of `size` bytes, not 0, that the cache did not serve; null if it cannot. O(1).
+    pub(crate) fn allocate(&mut self, context: &mut Context, size: usize) -> *mut u8 {
+        let bytes = round_up(size);
+        let block = context.bump(bytes);
+        if !block.is_null() {
+            self.steps.bumped += 1;
+            return block;
+        }
+        let Some(n) = granules(bytes) else {
+            return core::ptr::null_mut();
+        };
+        let quantum = (self.plenty() >> QUANTUM_SHIFT).min(QUANTUM_MAX);
+        if n <= quantum >> BUMP_SHIFT {
+            let block = self.refill(context, n, quantum);
+            if !block.is_null() {
+                return block;
+            }
+        }
+        let block = self.take(n);
+        if !block.is_null() {
+            self.steps.direct += 1;
+            self.settle(context);
+            return block;
+        }
+        self.rescue(context, |pool| pool.take(n))
+    }
+
+    /// Serves a request of `size` bytes, not 0, at a multiple of `align`, a power of two above the granule. O(1).
+    pub(crate) fn allocate_aligned(&mut self, context: &mut Context, size: usize, align: usize) -> *mut u8 {
+        let Some(n) = granules(round_up(size)) else {
+            return core::ptr::null_mut();
+        };
+        let block = self.take_aligned(n, align);
+        if !block.is_null() {
+            self.steps.direct += 1;
+            self.settle(context);
+            return block;
+        }
+        self.rescue(context, |pool| pool.take_aligned(n, align))
+    }
+
+    /// Takes back a block of `size` bytes, not 0, that the cache did not take. O(1).
+    ///
+    /// # Safety
+    /// The block was handed out by this pool with that size, and is used by nobody any more.
+    pub(crate) unsafe fn release(&mut self, context: &mut Context, block: *mut u8, size: usize) {
+        let bytes = round_up(size);
+        // SAFETY: the caller gives the block up.
+        if unsafe { self.unbump(context, block, bytes) } {
+            return;
+        }
+        let short = self.settle(context);
+        // SAFETY: the caller gives the block up; the room may have grown by now.
+        if !short && unsafe { context.push(block, size) } {
+            return;
+        }
+        // SAFETY: the block is allocated granules, and the caller's to give.
+        unsafe { self.give(block, bytes) };
+        if short {
+            self.drain(context);
+        }
+    }
+
+    /// Puts the block of `bytes` back to the chunk, if it is the last one of it. O(1), plus one byte store for every
+    /// eight granules of the block.
+    ///
+    /// # Safety
+    /// The block was handed out by this pool with that size, and is used by nobody any more.
+    #[inline]
+    pub(super) unsafe fn unbump(&mut self, context: &mut Context, block: *mut u8, bytes: usize) -> bool {
+        if !context.is_last_bumped(block, bytes) {
+            return false;
+        }
+        // Inside a chunk that has gone through the buckets meanwhile, some bits between a block's ends may be clear.
+        // SAFETY: chunks come from the first span; the block's granules are allocated ones of it, and nobody's now.
+        unsafe {
+            self.region
+                .mark(self.region.position_of(block as usize), (bytes >> GRANULE_SHIFT) as u32);
+            context.unbump(block);
+        }
+        true
+    }
+
+    /// Gives every cached block and the rest of the chunk back. O(cached blocks).
+    pub(crate) fn flush(&mut self, context: &mut Context) {
+        self.drop_chunk(context);
+        while let Some((block, bytes)) = context.drain(crate::region::span::MAX_CACHED + 1) {
+            self.steps.drained += 1;
+            // SAFETY: CACHE: a block that was cached is allocated granules that nobody uses.
+            unsafe { self.give(block, bytes) };
+        }
+        self.settle(context);
+    }
+
+    /// Brings what the context may cache up to date; true if memory is short. O(1).
+    #[inline]
+    pub(crate) fn settle(&mut self, context: &mut Context) -> bool {
+        let plenty = self.plenty();
+        // An eighth of the largest free block: as many bytes as the block has granules.
+        context.grant(plenty as usize / self.contexts as usize);
+        plenty == 0
+    }
+
+    /// The size of the largest free block, in granules and rounded down, while memory is plentiful; else 0. O(1).
+    #[inline(always)]
+    fn plenty(&self) -> u32 {
+        let largest = self.region.largest_at_least();
+        if largest < self.reserve || self.free() < self.alarm {
+            0
+        } else {
+            largest
+        }
+    }
+
+    /// Takes a chunk, serves `n` granules from it and leaves the rest to the context.
+    fn refill(&mut self, context: &mut Context, n: u32, quantum: u32) -> *mut u8 {
+        let Some(chunk) = self.region.take_chunk(n, quantum) else {
+            return core::ptr::null_mut();
+        };
+        self.steps.refills += 1;
+        let block = self.region.pointer_to(chunk.position);
+        let used = (n as usize) << GRANULE_SHIFT;
+        // SAFETY: BUMP: the chunk's granules are allocated, its bits set and nobody's; so was the old chunk's rest.
+        unsafe {
+            let rest = ((chunk.granules as usize) << GRANULE_SHIFT) - used;
+            let (old, old_bytes) = context.replace_chunk(block.wrapping_add(used), rest);
+            if old_bytes != 0 {
+                self.give(old, old_bytes);
+            }
+        }
+        self.settle(context);
+        block
+    }
+
+    /// Takes `n` granules from the first span that has them.
+    #[inline]
+    pub(crate) fn take(&mut self, n: u32) -> *mut u8 {
+        let position = self.region.take(n);
+        if position != 0 {
+            return self.region.pointer_to(position);
+        }
+        self.take_elsewhere(|region| region.take(n))
+    }
+
+    fn take_aligned(&mut self, n: u32, align: usize) -> *mut u8 {
+        let position = self.region.take_aligned(n, align);
+        if position != 0 {
+            return self.region.pointer_to(position);
+        }
+        self.take_elsewhere(|region| region.take_aligned(n, align))
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn take_elsewhere(&mut self, mut take: impl FnMut(&mut Region) -> u32) -> *mut u8 {
+        // SAFETY: LINKS, as in `regions`; the pool is borrowed exclusively.
+        let mut region = unsafe { self.region.next.as_mut() };
+        while let Some(here) = region {
+            let position = take(here);
+            if position != 0 {
+                return here.pointer_to(position);
+            }
+            // SAFETY: as above.
+            region = unsafe { here.next.as_mut() };
+        }
+        core::ptr::null_mut()
+    }
+
+    /// Gives `bytes` of allocated granules from `block` on back to the span that they lie in.
+    ///
+    /// # Safety
+    /// They were taken from this pool, the bits of the first and the last granule are set, and nobody uses them.
+    #[inline]
+    pub(crate) unsafe fn give(&mut self, block: *mut u8, bytes: usize) {
+        let address = block as usize;
+        let n = (bytes >> GRANULE_SHIFT) as u32;
+        if self.region.contains(address) {
+            let position = self.region.position_of(address);
+            // SAFETY: the caller gives allocated granules of this span.
+            unsafe { self.region.give(position, n) };
+        } else {
+            // SAFETY: as above, of another span.
+            unsafe { self.give_elsewhere(address, n) };
+        }
+    }
+
+    /// # Safety
+    /// As for [`Pool::give`].
+    #[cold]
+    #[inline(never)]
+    unsafe fn give_elsewhere(&mut self, address: usize, n: u32) {
+        self.find_region(|region| {
+            // SAFETY: the caller gives allocated granules of the span that contains them.
+            region
+                .contains(address)
+                .then(|| unsafe { region.give(region.position_of(address), n) })
+        });
+    }
+
+    /// Gives back one cached block, if one is found soon, and the chunk's rest; for when memory is short. O(1).
+    fn drain(&mut self, context: &mut Context) {
+        if context.rest() != 0 {
+            self.drop_chunk(context);
+        } else if let Some((block, bytes)) = context.drain(DRAIN_ENTRIES) {
+            self.steps.drained += 1;
+            // SAFETY: CACHE: a block that was cached is allocated granules that nobody uses.
+            unsafe { self.give(block, bytes) };
+        }
+    }
+
+    /// Gives the rest of the context's chunk back.
+    fn drop_chunk(&mut self, context: &mut Context) {
+        // SAFETY: BUMP holds for no bytes; the old rest's granules are allocated, its bits set and nobody's.
+        unsafe {
+            let (old, bytes) = context.replace_chunk(core::ptr::null_mut(), 0);
+            if bytes != 0 {
+                self.give(old, bytes);
+            }
+        }
+    }
+
+    /// Gives a bounded number of cached blocks back and asks once more.
+    #[cold]
+    #[inline(never)]
+    fn rescue(&mut self, context: &mut Context, again: impl FnOnce(&mut Pool) -> *mut u8) -> *mut u8 {
+        self.settle(context);
+        if context.idle() == 0 {
+            return core::ptr::null_mut();
+        }
+        for _ in 0..RESCUE_BLOCKS {
+            self.drain(context);
+        }
+        let block = again(self);
+        if !block.is_null() {
+            self.steps.rescued += 1;
+        }
+        block
+    }
+}
+
+/// `bytes`, a multiple of the granule, in granules; none if that is 0 or more than any region has.
+#[inline(always)]
+fn granules(bytes: usize) -> Option<u32> {
+    let n = bytes >> GRANULE_SHIFT;
+    if n == 0 || n > crate::base::granule::MAX_GRANULES {
+        None
+    } else {
+        Some(n as u32)
+    }
+}

@@ -1,0 +1,35 @@
+//! The load: how much of the heap is in use.
+
+use core::fmt;
+
+/// Bytes in use against bytes there are.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Load {
+    /// Bytes in blocks that are in use, rounded up to granules of 8 bytes.
+    pub used: usize,
+    /// Bytes that blocks can be made of; bookkeeping is not among them.
+    pub capacity: usize,
+}
+
+impl Load {
+    /// Bytes not in use, in however many pieces.
+    pub const fn free(&self) -> usize {
+        self.capacity - self.used
+    }
+
+    /// Bytes in use in percent of the capacity, rounded down: 0 to 100; 0 if there is no memory.
+    pub const fn percent(&self) -> u8 {
+        if self.capacity == 0 {
+            return 0;
+        }
+        // The product of two sizes may not fit a 32-bit word.
+        (self.used as u64 * 100 / self.capacity as u64) as u8
+    }
+}
+
+impl fmt::Display for Load {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} % ({} of {} bytes)", self.percent(), self.used, self.capacity)
+    }
+}

@@ -1,0 +1,283 @@
+//! The watch over the load: watermarks with hysteresis.
+//!
+//! ```text
+//!   used
+//!   high  - - - - - - -*- - - - - - - -*- -     * raised
+//!                    / | \            /
+//!   low   - - - - - / -|- \o- - - - -/- - -     o armed again
+//!                  /        \_______/
+//!          armed      disarmed   armed
+//! ```
+//!
+//! The callbacks become due once when the use reaches the high watermark, and not again before it has been at or below
+//! the low one.
+
+use core::fmt;
+
+use super::{Cause, LowMemory, Pressure, load::Load};
+
+/// A limit of the use of a heap.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Threshold {
+    /// Percent of the capacity in use: 0 to 100.
+    Percent(u8),
+    /// Bytes left; at most the capacity.
+    BytesFree(usize),
+}
+
+impl Threshold {
+    /// The use in bytes at which the limit is reached.
+    fn used(self, capacity: usize) -> Option<usize> {
+        match self {
+            Threshold::Percent(percent) if percent <= 100 => {
+                Some((capacity as u64 * u64::from(percent)).div_ceil(100) as usize)
+            }
+            Threshold::Percent(_) => None,
+            Threshold::BytesFree(bytes) => capacity.checked_sub(bytes),
+        }
+    }
+}
+
+/// The two limits between which the watch swings.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Watermarks {
+    /// Reached from below: the callbacks become due.
+    pub high: Threshold,
+    /// Reached from above: the watch is armed again.
+    pub low: Threshold,
+}
+
+impl Watermarks {
+    /// 85 % and 75 %.
+    pub const DEFAULT: Watermarks = Watermarks {
+        high: Threshold::Percent(85),
+        low: Threshold::Percent(75),
+    };
+}
+
+impl Default for Watermarks {
+    fn default() -> Self {
+        Watermarks::DEFAULT
+    }
+}
+
+/// Why watermarks were refused. The old ones stay.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum WatermarkError {
+    /// A limit is not within the heap: above 100 percent, or more bytes than the capacity.
+    OutOfRange {
+        /// The limit.
+        threshold: Threshold,
+        /// The heap's capacity in bytes.
+        capacity: usize,
+    },
+    /// The low one is not below the high one.
+    Crossed {
+        /// The high limit, as bytes in use.
+        high: usize,
+        /// The low limit, as bytes in use.
+        low: usize,
+    },
+}
+
+impl fmt::Display for WatermarkError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            WatermarkError::OutOfRange { threshold, capacity } => {
+                write!(f, "{threshold:?} is out of range for a heap of {capacity} bytes")
+            }
+            WatermarkError::Crossed { high, low } => {
+                write!(
+                    f,
+                    "the low watermark ({low} bytes used) is not below the high one ({high})"
+                )
+            }
+        }
+    }
+}
+
+impl core::error::Error for WatermarkError {}
+
+/// The watch of one heap.
+pub(crate) struct Watch {
+    watermarks: Watermarks,
+    /// The watermarks as bytes in use.
+    high: usize,
+    low: usize,
+    armed: bool,
+    due: Option<(Pressure, Cause)>,
+    /// The use when it became due.
+    used_at: usize,
+    count: u32,
+}
+
+impl Watch {
+    pub(crate) const NEW: Watch = Watch {
+        watermarks: Watermarks::DEFAULT,
+        high: usize::MAX,
+        low: 0,
+        armed: true,
+        due: None,
+        used_at: 0,
+        count: 0,
+    };
+
+    /// Sets the watermarks for a heap of `capacity` bytes.
+    ///
+    /// # Errors
+    /// `OutOfRange`, `Crossed`.
+    pub(crate) fn set(&mut self, watermarks: Watermarks, capacity: usize) -> Result<(), WatermarkError> {
+        let used = |threshold: Threshold| {
+            threshold
+                .used(capacity)
+                .ok_or(WatermarkError::OutOfRange { threshold, capacity })
+        };
+        let (high, low) = (used(watermarks.high)?, used(watermarks.low)?);
+        if low >= high {
+            return Err(WatermarkError::Crossed { high, low });
+        }
+        (self.watermarks, self.high, self.low) = (watermarks, high, low);
+        Ok(())
+    }
+
+    /// Follows a change of the capacity. Watermarks in bytes that no longer fit are replaced by the default.
+    pub(crate) fn resize(&mut self, capacity: usize) {
+        if self.set(self.watermarks, capacity).is_err() && self.set(Watermarks::DEFAULT, capacity).is_err() {
+            (self.high, self.low) = (usize::MAX, 0);
+        }
+    }
+
+    /// The watermarks in force.
+    pub(crate) fn watermarks(&self) -> Watermarks {
+        self.watermarks
+    }
+
+    /// The bytes in use from which on each change must be seen: the next watermark on the way up or down.
+    pub(crate) fn alarm(&self) -> usize {
+        if self.armed { self.high } else { self.low }
+    }
+
+    /// Whether a fall of the load to the low watermark must be seen.
+    #[inline(always)]
+    pub(crate) fn is_disarmed(&self) -> bool {
+        !self.armed
+    }
+
+    /// Takes note of the bytes in use; true if the watch was armed or disarmed by it.
+    pub(crate) fn observe(&mut self, used: usize) -> bool {
+        if self.armed && used >= self.high {
+            self.armed = false;
+            self.raise(Pressure::Moderate, Cause::Watermark, used);
+            true
+        } else if !self.armed && used <= self.low {
+            self.armed = true;
+            true
+        } else {
+            false
+        }
+    }
+
+    /// Makes the callbacks due, unless they are due at this level already.
+    pub(crate) fn raise(&mut self, level: Pressure, cause: Cause, used: usize) {
+        if self.due.is_none() {
+            self.count = self.count.wrapping_add(1);
+        }
+        if self.due.is_none_or(|(due, _)| due < level) {
+            self.due = Some((level, cause));
+            self.used_at = used;
+        }
+    }
+
+    /// Resets the flag; what the callbacks are to be told, if they were due.
+    pub(crate) fn take(&mut self, capacity: usize) -> Option<LowMemory> {
+        let (level, cause) = self.due.take()?;
+        Some(LowMemory {
+            level,
+            cause,
+            load: Load {
+                used: self.used_at,
+                capacity,
+            },
+            count: self.count,
+        })
+    }
+
+    /// How often the callbacks became due; wraps.
+    pub(crate) fn count(&self) -> u32 {
+        self.count
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn watch(high: Threshold, low: Threshold) -> Watch {
+        let mut watch = Watch::NEW;
+        watch.set(Watermarks { high, low }, 1000).unwrap();
+        watch
+    }
+
+    #[test]
+    fn a4_once_per_rising_edge_with_hysteresis() {
+        let mut watch = watch(Threshold::Percent(80), Threshold::BytesFree(400));
+        for (used, due) in [
+            (799, false),
+            (800, true),
+            (900, false),
+            (601, false),
+            (800, false),
+            (600, false),
+            (799, false),
+            (801, true),
+        ] {
+            watch.observe(used);
+            assert_eq!(watch.take(1000).is_some(), due, "at {used}");
+        }
+        assert_eq!(watch.count(), 2);
+    }
+
+    #[test]
+    fn a7_bad_watermarks_are_refused_and_change_nothing() {
+        let mut watch = watch(Threshold::Percent(80), Threshold::Percent(60));
+        let old = watch.watermarks();
+        let mut set = |high, low| watch.set(Watermarks { high, low }, 1000).unwrap_err();
+        use Threshold::*;
+        assert!(matches!(
+            set(Percent(101), Percent(1)),
+            WatermarkError::OutOfRange {
+                threshold: Percent(101),
+                ..
+            }
+        ));
+        assert!(matches!(
+            set(Percent(80), BytesFree(1001)),
+            WatermarkError::OutOfRange { .. }
+        ));
+        assert!(matches!(
+            set(Percent(50), Percent(50)),
+            WatermarkError::Crossed { high: 500, low: 500 }
+        ));
+        assert_eq!(watch.watermarks(), old);
+        assert_eq!((watch.high, watch.low), (800, 600));
+    }
+
+    #[test]
+    fn a2_the_worst_cause_is_told_and_counted_once() {
+        let mut watch = watch(Threshold::Percent(80), Threshold::Percent(60));
+        watch.observe(850);
+        watch.raise(Pressure::Critical, Cause::Failure { bytes: 300 }, 870);
+        watch.raise(Pressure::Moderate, Cause::Posted, 880);
+        let event = watch.take(1000).unwrap();
+        assert_eq!(
+            (event.level, event.cause),
+            (Pressure::Critical, Cause::Failure { bytes: 300 })
+        );
+        assert_eq!((event.load.used, event.count), (870, 1));
+        assert!(watch.take(1000).is_none());
+    }
+}

@@ -1,0 +1,165 @@
+//! The free block: what its granules hold, and the lists through it.
+//!
+//! ```text
+//!  one granule          two granules or more
+//!  | next | prev+FLAG | | next | prev | size | ... | ... | size |
+//!    granule s            granule s     granule s+1        granule e-1
+//! ```
+//!
+//! `next` and `prev` are positions in the same bucket, 0 for none. In a block of two granules, granule `s + 1` is also
+//! the last and holds both sizes. The flag, bit 31 of `prev`, tells the one-granule case: read from the front it is
+//! the second word of the first granule, read from the back the second word of the last one.
+
+use super::Region;
+use super::class::class_of;
+
+/// Set in `prev` of a block of one granule. Positions and sizes are below it.
+pub(crate) const SINGLE: u32 = 1 << 31;
+
+impl Region {
+    /// The words of the granule at `position`.
+    ///
+    /// # Safety
+    /// `position` is at most the index of the last granule.
+    #[inline(always)]
+    pub(super) unsafe fn granule(&self, position: u32) -> *mut [u32; 2] {
+        // SAFETY: SPAN: granules 0 to `granules` lie in the span, which `base` may access.
+        unsafe { self.base.add(position as usize) }
+    }
+
+    /// The size of the free block that starts at `position`, in granules.
+    ///
+    /// # Safety
+    /// FREE: a free block starts there.
+    #[inline(always)]
+    pub(super) unsafe fn size_at(&self, position: u32) -> u32 {
+        // SAFETY: FREE: the block's first granule is in the span and initialised; unless the flag says that it is the
+        // only one, the second is as well.
+        unsafe {
+            if (*self.granule(position))[1] & SINGLE != 0 {
+                1
+            } else {
+                (*self.granule(position + 1))[0]
+            }
+        }
+    }
+
+    /// The size of the free block that ends before `end`, in granules.
+    ///
+    /// # Safety
+    /// FREE: a free block ends there.
+    #[inline(always)]
+    pub(super) unsafe fn size_before(&self, end: u32) -> u32 {
+        // SAFETY: FREE: the block's last granule is in the span and initialised.
+        let word = unsafe { (*self.granule(end - 1))[1] };
+        if word & SINGLE != 0 { 1 } else { word }
+    }
+
+    /// Puts the block of `size` granules at `position` into its bucket. Does not touch the boundary bits.
+    ///
+    /// # Safety
+    /// The granules are in the span, belong to no other block and are in no list.
+    #[inline(always)]
+    pub(super) unsafe fn link(&mut self, position: u32, size: u32) {
+        let class = class_of(size);
+        let head = self.buckets.head(class);
+        let (before, after) = if head == 0 || position < head {
+            (0, head)
+        } else {
+            // SAFETY: BUCKETS: the head is a free block.
+            (head, unsafe { (*self.granule(head))[0] })
+        };
+        // SAFETY: the block's granules are the caller's to give; `before` and `after` are 0 or free blocks in this
+        // bucket, whose first granules hold links.
+        unsafe {
+            self.write_node(position, size, after, before);
+            if before == 0 {
+                self.buckets.set_head(class, position);
+            } else {
+                (*self.granule(before))[0] = position;
+            }
+            if after != 0 {
+                self.set_prev(after, position);
+            }
+        }
+    }
+
+    /// Takes the free block at `position` of `size` granules out of its bucket.
+    ///
+    /// # Safety
+    /// FREE: such a block starts there.
+    #[inline(always)]
+    pub(super) unsafe fn unlink(&mut self, position: u32, size: u32) {
+        // SAFETY: FREE: the first granule holds the links; a link that is not 0 leads to a free block of the bucket.
+        unsafe {
+            let [next, prev] = *self.granule(position);
+            let prev = prev & !SINGLE;
+            if next != 0 {
+                self.set_prev(next, prev);
+            }
+            if prev != 0 {
+                (*self.granule(prev))[0] = next;
+            } else {
+                self.buckets.set_head(class_of(size), next);
+            }
+        }
+    }
+
+    /// Replaces the free block at `position` of `size` granules by one at `to` of `new_size`, which is in the same
+    /// class, in the same place of the list.
+    ///
+    /// # Safety
+    /// FREE: such a block starts at `position`; the granules of the new one are in the span and belong to no block but
+    /// the old one.
+    #[inline(always)]
+    pub(super) unsafe fn relink(&mut self, position: u32, to: u32, new_size: u32) {
+        // SAFETY: FREE: as in `unlink`; the caller gives the granules of the new block.
+        unsafe {
+            let [next, prev] = *self.granule(position);
+            let prev = prev & !SINGLE;
+            self.write_node(to, new_size, next, prev);
+            if to == position {
+                return;
+            }
+            if next != 0 {
+                self.set_prev(next, to);
+            }
+            if prev != 0 {
+                (*self.granule(prev))[0] = to;
+            } else {
+                self.buckets.swap_head(class_of(new_size), to);
+            }
+        }
+    }
+
+    /// Writes links and sizes of a free block.
+    ///
+    /// # Safety
+    /// The granules are in the span and the caller's to write.
+    #[inline(always)]
+    unsafe fn write_node(&mut self, position: u32, size: u32, next: u32, prev: u32) {
+        // SAFETY: the caller gives the granules.
+        unsafe {
+            if size == 1 {
+                *self.granule(position) = [next, prev | SINGLE];
+            } else {
+                *self.granule(position) = [next, prev];
+                (*self.granule(position + 1))[0] = size;
+                (*self.granule(position + size - 1))[1] = size;
+            }
+        }
+    }
+
+    /// Sets `prev` of the free block at `position` and keeps its flag.
+    ///
+    /// # Safety
+    /// FREE: a free block starts there.
+    #[inline(always)]
+    unsafe fn set_prev(&mut self, position: u32, prev: u32) {
+        // SAFETY: FREE: its first granule holds the links.
+        unsafe {
+            let word = &mut (*self.granule(position))[1];
+            *word = *word & SINGLE | prev;
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! Size classes: which bucket a free block of so many granules is kept in.
+//!
+//! ```text
+//!  granules   1 2 ... 31 | 32-39 40-47 48-55 56-63 | 64-79 ... | ... | >= TOP  >= 2 TOP  >= 4 TOP ...
+//!  class      1 2 ... 31 |   32    33    34    35  |   36  ... | ... |  one class for each power of two
+//!             exact      |  2^SPLIT classes for each power of two    |
+//! ```
+//!
+//! Small classes hold one size each, so that what is found there fits exactly. The largest ones are coarse, to save
+//! static memory: few blocks are that large, and the scan of a class for the best fit sees all of them.
+
+/// Sizes below this have a class of their own.
+pub(crate) const EXACT: u32 = 32;
+
+const EXACT_LOG: u32 = EXACT.trailing_zeros();
+
+/// The base-two logarithm of the number of classes for each power of two.
+const SPLIT: u32 = if usize::BITS == 64 { 3 } else { 2 };
+
+/// From this size on (the base-two logarithm of it) there is one class for each power of two.
+const TOP_LOG: u32 = if usize::BITS == 64 { 21 } else { 13 };
+
+const TOP_CLASS: u32 = EXACT + ((TOP_LOG - EXACT_LOG) << SPLIT);
+
+/// Number of classes; sizes have at most 31 bits.
+pub(crate) const CLASSES: usize = (TOP_CLASS + (31 - TOP_LOG)) as usize;
+
+/// The class of blocks of `n` granules. O(1).
+#[inline(always)]
+pub(crate) const fn class_of(n: u32) -> u32 {
+    if n < EXACT {
+        return n;
+    }
+    let log = n.ilog2();
+    if log >= TOP_LOG {
+        return TOP_CLASS + (log - TOP_LOG);
+    }
+    // The bits of `n` below its leading one select the class within the power of two; the leading one itself adds
+    // 1 << SPLIT, which the subtracted term takes back.
+    (n >> (log - SPLIT)) + ((log - EXACT_LOG) << SPLIT) + (EXACT - (1 << SPLIT))
+}
+
+/// The smallest size that belongs to `class`. O(1).
+#[inline(always)]
+pub(crate) const fn floor_of(class: u32) -> u32 {
+    if class < EXACT {
+        return class;
+    }
+    if class >= TOP_CLASS {
+        return 1 << (TOP_LOG + (class - TOP_CLASS));
+    }
+    let above = class - EXACT;
+    let log = EXACT_LOG + (above >> SPLIT);
+    ((1 << SPLIT) + (above & ((1 << SPLIT) - 1))) << (log - SPLIT)
+}
+
+const _: () = assert!(class_of(EXACT - 1) + 1 == class_of(EXACT));
+const _: () = assert!(class_of((1 << TOP_LOG) - 1) + 1 == class_of(1 << TOP_LOG));
+const _: () = assert!(class_of(u32::MAX >> 1) as usize == CLASSES - 1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn c6_classes_are_contiguous_and_ordered() {
+        let mut last = 0;
+        for n in 1..200_000u32 {
+            let class = class_of(n);
+            assert!(class == last || class == last + 1, "{n}: {last} -> {class}");
+            assert!(
+                floor_of(class) <= n && (class as usize + 1 == CLASSES || n < floor_of(class + 1)),
+                "{n}"
+            );
+            last = class;
+        }
+        for class in 1..CLASSES as u32 {
+            assert_eq!(class_of(floor_of(class)), class);
+        }
+    }
+}

@@ -1,0 +1,392 @@
+//! Layer 1: one span of memory and its free space.
+//!
+//! ```text
+//!  granule   g0 |  1   2   3   4   5   6   7   8   9  10 | end
+//!  content   .. | [ block A ] [    free     ] [ block B ]|
+//!  bit        1 |  1   ?   1   0   ?   ?   0   1   ?   1 | 1
+//!                          '-------------------'
+//! ```
+//!
+//! An allocated block carries no header: its owner knows the size. One **boundary bit** per granule is all that freeing
+//! needs: it is 1 at the first and the last granule of every allocated block and 0 at the first and the last granule of
+//! every free block; between them it means nothing. To free `[s, e)`, look at bit `s - 1` (0: the block before is free,
+//! its size is in its last granule) and at bit `e` (0: the block behind is free). Granule 0 and the bit behind the last
+//! granule are guards that are always 1.
+//!
+//! Named invariants, which the `SAFETY` comments cite:
+//!
+//! - **`SPAN`**: `base` points at granule 0; granules 0 to `granules` lie in one claimed span that nothing else uses, and
+//!   `base` may access all of it. `bits` has `granules + 2` bits.
+//! - **`FREE`**: a free block's granules lie within 1 to `granules`, its words are as drawn in [`block`], it is in the
+//!   bucket of its class, its first and last bits are 0, and the granules beside it are not free.
+//! - **`BUCKETS`**: see [`bucket`].
+
+mod block;
+mod bucket;
+mod check;
+mod class;
+mod map;
+mod search;
+pub(crate) mod span;
+
+pub(crate) use map::Cells;
+
+use core::ptr;
+
+use crate::base::{
+    bits::Bits,
+    fault::{Fault, FaultKind},
+    granule::{GRANULE, GRANULE_SHIFT},
+};
+use bucket::Buckets;
+use class::{class_of, floor_of};
+use span::{Geometry, Header};
+
+/// One claimed span: where it is, and its free blocks.
+pub(crate) struct Region {
+    /// Granule 0.
+    base: *mut [u32; 2],
+    bits: Bits,
+    /// Granules handed out, free or not; the index of the last one.
+    granules: u32,
+    /// Granules in free blocks.
+    free: u32,
+    /// Granules from here on were zero at the claim and have not been handed out since.
+    fresh: u32,
+    /// The free block made last, or 0.
+    newest: u32,
+    /// Bytes from the start of the span to granule 0.
+    base_offset: u32,
+    buckets: Buckets,
+    /// The next span's region, inside that span; null for the last one.
+    pub next: *mut Region,
+}
+
+/// Granules found for a request: where, and how many.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Chunk {
+    pub position: u32,
+    pub granules: u32,
+}
+
+impl Region {
+    /// A region without memory: it has no free block and contains no address.
+    pub(crate) const EMPTY: Region = Region {
+        base: ptr::null_mut(),
+        bits: Bits::NONE,
+        granules: 0,
+        free: 0,
+        fresh: u32::MAX,
+        newest: 0,
+        base_offset: 0,
+        buckets: Buckets::EMPTY,
+        next: ptr::null_mut(),
+    };
+
+    /// Takes the span at `start` over, laid out as `geometry` says; `zeroed` if all of it is zero.
+    ///
+    /// # Safety
+    /// `geometry` was made for `start` and a length that is valid for reads and writes and is used by nothing else as
+    /// long as the region is used.
+    pub(crate) unsafe fn claim(start: *mut u8, geometry: &Geometry, tag: u8, zeroed: bool) -> Region {
+        // SAFETY: the caller gives the span; `Geometry` places header, table and granules in it without overlap, all
+        // aligned to a granule.
+        let mut region = unsafe {
+            start.cast::<Header>().write(geometry.header(tag));
+            Region {
+                base: start.add(geometry.base_offset).cast(),
+                bits: Bits::init(start.add(geometry.bits_offset).cast(), geometry.bit_count()),
+                granules: geometry.granules,
+                fresh: if zeroed { 1 } else { u32::MAX },
+                base_offset: geometry.base_offset as u32,
+                ..Region::EMPTY
+            }
+        };
+        // SAFETY: SPAN holds from here on; granules 1 to `granules` are in no block yet, their bits are set.
+        unsafe { region.give(1, geometry.granules) };
+        region
+    }
+
+    /// Granules handed out, free or not.
+    #[inline(always)]
+    pub(crate) fn granules(&self) -> u32 {
+        self.granules
+    }
+
+    /// Granules in free blocks.
+    #[inline(always)]
+    pub(crate) fn free(&self) -> u32 {
+        self.free
+    }
+
+    /// The address of the span's start.
+    pub(crate) fn start(&self) -> usize {
+        (self.base as usize).wrapping_sub(self.base_offset as usize)
+    }
+
+    /// Bytes of bookkeeping before the first granule that is handed out.
+    pub(crate) fn bookkeeping(&self) -> usize {
+        if self.granules == 0 {
+            0
+        } else {
+            self.base_offset as usize + GRANULE
+        }
+    }
+
+    /// Whether `address` lies in the granules that the region hands out. O(1).
+    #[inline(always)]
+    pub(crate) fn contains(&self, address: usize) -> bool {
+        let offset = address.wrapping_sub(self.base as usize + GRANULE);
+        offset < (self.granules as usize) << GRANULE_SHIFT
+    }
+
+    /// The position of `address`, which the region contains.
+    #[inline(always)]
+    pub(crate) fn position_of(&self, address: usize) -> u32 {
+        ((address - self.base as usize) >> GRANULE_SHIFT) as u32
+    }
+
+    /// The address of `position`, with leave to access the region.
+    #[inline(always)]
+    pub(crate) fn pointer_to(&self, position: u32) -> *mut u8 {
+        debug_assert!(position <= self.granules + 1);
+        // `wrapping_add`: a method without a safety condition; a position of the region stays inside it (SPAN).
+        self.base
+            .cast::<u8>()
+            .wrapping_add((position as usize) << GRANULE_SHIFT)
+    }
+
+    /// A lower bound of the largest free block, in granules, at least 7/8 of it (3/4 on 32-bit targets) up to the size
+    /// where classes turn coarse, half of it above. O(1).
+    #[inline(always)]
+    pub(crate) fn largest_at_least(&self) -> u32 {
+        floor_of(self.buckets.largest())
+    }
+
+    /// From here on, granules are zero if the memory was zero when it was claimed, but for the links and sizes of a free
+    /// block: its first two granules and its last one. The largest number if it was not.
+    pub(crate) fn fresh(&self) -> u32 {
+        self.fresh
+    }
+
+    /// Takes `n` granules, at least 1; returns their position, or 0 if no free block holds them. O(1).
+    #[inline]
+    pub(crate) fn take(&mut self, n: u32) -> u32 {
+        let position = self.find(n);
+        if position != 0 {
+            // SAFETY: `find` returns free blocks of at least `n` granules.
+            unsafe { self.carve(position, n) };
+        }
+        position
+    }
+
+    /// Takes `n` granules whose address is a multiple of `align` bytes, a power of two above the granule. O(1).
+    pub(crate) fn take_aligned(&mut self, n: u32, align: usize) -> u32 {
+        let block = self.find_aligned(n, align);
+        if block == 0 {
+            return 0;
+        }
+        let position = self.align_position(block, align);
+        // SAFETY: `find_aligned` returns free blocks that hold `n` granules from their first aligned one on. What lies
+        // before and behind those is given back as blocks of their own, after the bits of all are set.
+        unsafe {
+            let size = self.size_at(block);
+            self.carve(block, size);
+            self.split(block, position - block, size - (position - block));
+            self.split(position, n, size - (position - block) - n);
+            if position != block {
+                self.give(block, position - block);
+            }
+            if position + n != block + size {
+                self.give(position + n, block + size - position - n);
+            }
+        }
+        position
+    }
+
+    /// Takes a chunk of `least` to `most` granules, with all its bits set, so that it can be cut up without touching
+    /// them. O(1), plus one byte store for every eight granules.
+    pub(crate) fn take_chunk(&mut self, least: u32, most: u32) -> Option<Chunk> {
+        let mut position = self.find(most.max(least));
+        if position == 0 {
+            position = self.find(least);
+        }
+        if position == 0 {
+            return None;
+        }
+        // SAFETY: `find` returns a free block of at least `least` granules; no more than its size is carved from it,
+        // and the carved granules are then the caller's.
+        unsafe {
+            let granules = self.size_at(position).min(most.max(least));
+            self.carve(position, granules);
+            self.bits.set_range(position, position + granules);
+            Some(Chunk { position, granules })
+        }
+    }
+
+    /// Gives `n` granules back, one allocated block or several that lie side by side; joins them with free neighbours.
+    /// O(1).
+    ///
+    /// # Safety
+    /// The granules were taken, at least one, and are used by nobody any more. The bits of the first and the last one
+    /// are set.
+    #[inline]
+    pub(crate) unsafe fn give(&mut self, position: u32, n: u32) {
+        debug_assert!(position > 0 && n > 0 && position + n <= self.granules + 1);
+        let (mut start, mut end) = (position, position + n);
+        self.free += n;
+        // SAFETY: SPAN: bits 0 to `granules` + 1 exist and the outermost are set, so no neighbour lies outside; a clear
+        // bit beside allocated granules is the end of a free block (FREE).
+        unsafe {
+            if self.bits.get(end) {
+                self.bits.clear(end - 1);
+            } else {
+                let size = self.size_at(end);
+                self.unlink(end, size);
+                end += size;
+            }
+            if self.bits.get(start - 1) {
+                self.bits.clear(start);
+                self.link(start, end - start);
+            } else {
+                let size = self.size_before(start);
+                start -= size;
+                if class_of(size) == class_of(end - start) {
+                    self.relink(start, start, end - start);
+                } else {
+                    self.unlink(start, size);
+                    self.link(start, end - start);
+                }
+            }
+        }
+        self.newest = start;
+    }
+
+    /// Takes the first `n` granules of the free block at `position`.
+    ///
+    /// # Safety
+    /// FREE: such a block, of at least `n` granules, starts there.
+    #[inline(always)]
+    unsafe fn carve(&mut self, position: u32, n: u32) {
+        // SAFETY: FREE: size and links are in the block; what remains of it becomes a free block with its first bit
+        // cleared, while its last bit is clear already and its neighbours are allocated.
+        unsafe {
+            let size = self.size_at(position);
+            let (rest, rest_size) = (position + n, size - n);
+            if rest_size == 0 {
+                self.unlink(position, size);
+            } else {
+                if class_of(rest_size) == class_of(size) {
+                    self.relink(position, rest, rest_size);
+                } else {
+                    self.unlink(position, size);
+                    self.link(rest, rest_size);
+                }
+                self.bits.clear(rest);
+            }
+            self.bits.set(position);
+            self.bits.set(rest - 1);
+            self.free -= n;
+            if self.newest == position {
+                self.newest = 0;
+            }
+            if rest > self.fresh {
+                self.fresh = rest;
+            }
+        }
+    }
+
+    /// Marks that the allocated block at `position` is now two, of `n` and `rest` granules. Either may be 0.
+    ///
+    /// # Safety
+    /// An allocated block of `n + rest` granules starts there.
+    pub(crate) unsafe fn split(&mut self, position: u32, n: u32, rest: u32) {
+        if n != 0 && rest != 0 {
+            // SAFETY: SPAN: the block's granules have bits.
+            unsafe {
+                self.bits.set(position + n - 1);
+                self.bits.set(position + n);
+            }
+        }
+    }
+
+    /// Sets the bits of `n` allocated granules at `position`, so that they can be cut up without touching them.
+    ///
+    /// # Safety
+    /// They are allocated, and the caller's.
+    #[inline]
+    pub(crate) unsafe fn mark(&mut self, position: u32, n: u32) {
+        // SAFETY: SPAN: the granules have bits.
+        unsafe { self.bits.set_range(position, position + n) };
+    }
+
+    /// Extends the allocated block at `position` from `n` to `wanted` granules into the free block behind it, if that
+    /// is large enough. O(1).
+    ///
+    /// # Safety
+    /// An allocated block of `n` granules starts there; `wanted` is larger.
+    pub(crate) unsafe fn grow(&mut self, position: u32, n: u32, wanted: u32) -> bool {
+        let end = position + n;
+        // SAFETY: SPAN: bit `end` is a granule's or the guard's, which is set; a clear one is the start of a free block
+        // (FREE).
+        unsafe {
+            if self.bits.get(end) || self.size_at(end) < wanted - n {
+                return false;
+            }
+            self.carve(end, wanted - n);
+        }
+        true
+    }
+
+    /// How many granules the allocated block at `position` could reach over if the free blocks on both sides were
+    /// joined to it, and where that would start. O(1).
+    ///
+    /// # Safety
+    /// An allocated block of `n` granules starts there.
+    pub(crate) unsafe fn room_around(&self, position: u32, n: u32) -> Chunk {
+        let (mut start, mut end) = (position, position + n);
+        // SAFETY: as in `give`.
+        unsafe {
+            if !self.bits.get(end) {
+                end += self.size_at(end);
+            }
+            if !self.bits.get(start - 1) {
+                start -= self.size_before(start);
+            }
+        }
+        Chunk {
+            position: start,
+            granules: end - start,
+        }
+    }
+
+    /// Joins the free blocks on both sides, where there are any, to the allocated block at `position` of `n` granules:
+    /// one allocated block then reaches over all of them. The contents stay where they are. O(1).
+    ///
+    /// # Safety
+    /// An allocated block of `n` granules starts there.
+    pub(crate) unsafe fn join_around(&mut self, position: u32, n: u32) -> Chunk {
+        // SAFETY: `room_around` has the neighbours' extent; each of the two is a free block that is taken whole.
+        unsafe {
+            let around = self.room_around(position, n);
+            let (before, end) = (position - around.position, around.position + around.granules);
+            if before != 0 {
+                self.carve(around.position, before);
+            }
+            if end != position + n {
+                self.carve(position + n, end - (position + n));
+            }
+            around
+        }
+    }
+
+    /// Whether the self-description is intact.
+    fn check_header(&self) -> Result<(), Fault> {
+        // SAFETY: SPAN: the header is at the start of the span, `base_offset` bytes before granule 0.
+        let header = unsafe { *self.base.cast::<u8>().sub(self.base_offset as usize).cast::<Header>() };
+        if header.magic != span::MAGIC || header.granules != self.granules {
+            return Err(Fault::new(FaultKind::Header, self.start()));
+        }
+        Ok(())
+    }
+}

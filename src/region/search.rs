@@ -1,0 +1,116 @@
+//! Which free block serves a request: the policy on which density depends.
+//!
+//! 1. *Near fit.* The smallest of the first blocks of the request's own class that is large enough, or the head of the
+//!    first non-empty class whose blocks are at most a quarter larger.
+//! 2. *Lowest address.* Otherwise the block will be split anyway: of the heads of the next few non-empty classes, the one
+//!    with the lowest address.
+//!
+//! Near fits keep small remainders from piling up; splitting at low addresses keeps the large blocks large, which is what
+//! address-ordered first fit is good at. Both steps look at a bounded number of blocks, so the time does not depend on
+//! the region, and where any block of a higher class exists one is found.
+
+use super::Region;
+use super::class::{EXACT, class_of};
+use crate::base::granule::GRANULE_SHIFT;
+
+/// Blocks of the request's own class that are looked at.
+const SCAN: usize = 6;
+
+/// Heads of larger classes that are compared by address.
+const CANDIDATES: usize = 6;
+
+/// Blocks that are looked at for an aligned request that no sufficiently larger block serves.
+const ALIGNED_SCAN: usize = 6;
+
+impl Region {
+    /// A free block of at least `n` granules, or 0.
+    #[inline]
+    pub(super) fn find(&self, n: u32) -> u32 {
+        let mut class = class_of(n);
+        if n >= EXACT {
+            let found = self.best_of(class, n);
+            if found != 0 {
+                return found;
+            }
+            class += 1;
+        }
+        let mut classes = self.buckets.non_empty(class);
+        let Some(first) = classes.next() else { return 0 };
+        let mut lowest = self.buckets.head(first);
+        if first <= class_of(n + n / 4) {
+            return lowest;
+        }
+        for class in classes.take(CANDIDATES - 1) {
+            lowest = lowest.min(self.buckets.head(class));
+        }
+        lowest
+    }
+
+    /// The smallest of the first blocks of `class` that has at least `n` granules, or 0.
+    #[inline(always)]
+    fn best_of(&self, class: u32, n: u32) -> u32 {
+        let (mut best, mut best_size) = (0, u32::MAX);
+        let mut block = self.buckets.head(class);
+        for _ in 0..SCAN {
+            if block == 0 {
+                break;
+            }
+            // SAFETY: BUCKETS and FREE: a block of a list is free, of at least 2 granules in these classes, and its
+            // first granule holds its links.
+            let (size, next) = unsafe { ((*self.granule(block + 1))[0], (*self.granule(block))[0]) };
+            if size >= n && size < best_size {
+                (best, best_size) = (block, size);
+                if size == n {
+                    break;
+                }
+            }
+            block = next;
+        }
+        best
+    }
+
+    /// A free block that holds `n` granules from an address on that is a multiple of `align` bytes, or 0.
+    pub(super) fn find_aligned(&self, n: u32, align: usize) -> u32 {
+        let slack = (align >> GRANULE_SHIFT) - 1;
+        let Some(with_slack) = u32::try_from(slack).ok().and_then(|slack| n.checked_add(slack)) else {
+            return 0;
+        };
+        if with_slack > self.granules {
+            // Only an address can make this fit: the newest block is looked at, and the whole region if it is free.
+            return self.fitting(self.newest, n, align);
+        }
+        // Blocks that are large enough only if they happen to lie well: the first of the lowest fitting classes.
+        for class in self.buckets.non_empty(class_of(n)).take(ALIGNED_SCAN) {
+            let block = self.buckets.head(class);
+            if self.fitting(block, n, align) != 0 {
+                return block;
+            }
+        }
+        match self.find(with_slack) {
+            0 => self.fitting(self.newest, n, align),
+            found => found,
+        }
+    }
+
+    /// `block` if it is one and holds `n` granules from an aligned address on, else 0.
+    fn fitting(&self, block: u32, n: u32, align: usize) -> u32 {
+        if block == 0 {
+            return 0;
+        }
+        // SAFETY: `block` is the head of a list or the newest block: a free one (FREE).
+        let end = block + unsafe { self.size_at(block) };
+        let start = self.align_position(block, align);
+        if start >= block && start < end && end - start >= n {
+            block
+        } else {
+            0
+        }
+    }
+
+    /// The first position from `position` on whose address is a multiple of `align`; wraps at the end of the space.
+    pub(super) fn align_position(&self, position: u32, align: usize) -> u32 {
+        let address = self.pointer_to(position) as usize;
+        let up = address.wrapping_neg() & (align - 1);
+        position.wrapping_add(u32::try_from(up >> GRANULE_SHIFT).unwrap_or(u32::MAX))
+    }
+}

@@ -1,0 +1,244 @@
+//! Claiming a span of memory: its limits, its layout and its self-description.
+//!
+//! ```text
+//!  start                                                                             end
+//!  | Header | Region (extensions only) | cache table | boundary bits |g0| granules 1 ... |
+//!  16 bytes                              1/1024 of it   1 bit each     ^   handed out
+//!                                                                      '- granule 0 is the last 8 bytes of the
+//!                                                                         bookkeeping: never free, so position 0
+//!                                                                         is "none" and bit 0 is a guard
+//! ```
+//!
+//! All bookkeeping lies at the front; [`Geometry`] computes where, the [`Header`] says so to whoever reads a raw dump.
+
+use core::fmt;
+
+use crate::base::{
+    bits::Bits,
+    granule::{GRANULE, GRANULE_SHIFT, MAX_GRANULES},
+};
+
+/// First word of every span: "TERR" read as little-endian bytes.
+pub(crate) const MAGIC: u32 = u32::from_le_bytes(*b"TERR");
+
+/// Version of the layout described here; a decoder refuses others.
+pub(crate) const VERSION: u8 = 1;
+
+/// The smallest span, in bytes.
+pub const MIN_SPAN: usize = 512;
+
+/// The largest number of cached sizes for one context: 8 to 1,024 bytes.
+pub(crate) const MAX_CACHED: usize = 128;
+
+/// The self-description at the start of a span, so that a raw dump can be decoded.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(C)]
+pub(crate) struct Header {
+    /// [`MAGIC`].
+    pub magic: u32,
+    /// [`VERSION`].
+    pub version: u8,
+    /// Base-two logarithm of the pointer size in bytes.
+    pub pointer_log: u8,
+    /// Base-two logarithm of the granule in bytes.
+    pub granule_log: u8,
+    /// The user's tag of the span; 0 for the first one.
+    pub tag: u8,
+    /// Granules handed out from the span; also the index of its last granule.
+    pub granules: u32,
+    /// Bytes from the start of the span to the boundary bits.
+    pub bits_offset: u32,
+}
+
+const _: () = assert!(size_of::<Header>() == 16);
+
+/// Why memory could not be claimed. Nothing was changed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum ClaimError {
+    /// The start is null, or not a multiple of `required` bytes.
+    Misaligned {
+        /// The start that was given.
+        address: usize,
+        /// The alignment that a start must have, in bytes.
+        required: usize,
+    },
+    /// The span cannot hold its bookkeeping and be of use.
+    TooSmall {
+        /// Bytes given.
+        bytes: usize,
+        /// Bytes needed at least.
+        required: usize,
+    },
+    /// The span is longer than positions reach, or runs past the end of the address space.
+    TooLarge {
+        /// Bytes given.
+        bytes: usize,
+        /// Bytes allowed at most.
+        limit: usize,
+    },
+    /// The heap has its first span already; further ones come with [`Heap::extend`](crate::Heap::extend).
+    AlreadyClaimed,
+    /// The heap has no first span yet.
+    NotClaimed,
+    /// The span shares addresses with one that the heap has already.
+    Overlaps {
+        /// The start of the span that is there already.
+        address: usize,
+    },
+    /// The heap has as many spans as it can have.
+    TooManySpans {
+        /// The limit.
+        limit: usize,
+    },
+}
+
+impl fmt::Display for ClaimError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            ClaimError::Misaligned { address, required } => {
+                write!(f, "start {address:#x} is null or not aligned to {required} bytes")
+            }
+            ClaimError::TooSmall { bytes, required } => write!(f, "{bytes} bytes given, {required} needed at least"),
+            ClaimError::TooLarge { bytes, limit } => write!(f, "{bytes} bytes given, {limit} allowed at most"),
+            ClaimError::AlreadyClaimed => f.write_str("the heap has claimed its first span already"),
+            ClaimError::NotClaimed => f.write_str("the heap has not claimed its first span yet"),
+            ClaimError::Overlaps { address } => write!(f, "overlaps the span at {address:#x}"),
+            ClaimError::TooManySpans { limit } => write!(f, "the heap has {limit} spans already, its limit"),
+        }
+    }
+}
+
+impl core::error::Error for ClaimError {}
+
+/// Where the parts of a span lie; all in bytes from its start.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Geometry {
+    /// Start of the cache tables.
+    pub cache_offset: usize,
+    /// Sizes cached, for each context.
+    pub cached: usize,
+    /// Start of the boundary bits.
+    pub bits_offset: usize,
+    /// Start of granule 0.
+    pub base_offset: usize,
+    /// Granules handed out: positions 1 to this.
+    pub granules: u32,
+}
+
+impl Geometry {
+    /// Lays out a span of `bytes` at `address` that holds `extra` bytes behind the header and caches for `contexts`.
+    ///
+    /// # Errors
+    /// `Misaligned`, `TooSmall` or `TooLarge`.
+    pub(crate) fn new(address: usize, bytes: usize, extra: usize, contexts: usize) -> Result<Geometry, ClaimError> {
+        if address == 0 || !address.is_multiple_of(GRANULE) {
+            return Err(ClaimError::Misaligned {
+                address,
+                required: GRANULE,
+            });
+        }
+        let limit = (MAX_GRANULES.saturating_mul(GRANULE)).min(isize::MAX as usize);
+        if bytes > limit || address.checked_add(bytes).is_none() {
+            return Err(ClaimError::TooLarge {
+                bytes,
+                limit: limit.min(usize::MAX - address),
+            });
+        }
+        let required = MIN_SPAN.max(extra * 2);
+        if bytes < required {
+            return Err(ClaimError::TooSmall { bytes, required });
+        }
+        let bytes = bytes & !(GRANULE - 1);
+        let cache_offset = size_of::<Header>() + extra;
+        let cached = Geometry::cached_sizes(bytes, contexts);
+        let entries = if cached == 0 { 0 } else { (cached + 1) * contexts };
+        let bits_offset = cache_offset + entries * size_of::<*mut u8>();
+        // Each granule takes 64 bits of itself and one of the table; two guards come on top.
+        let rest = bytes - bits_offset;
+        let mut granules = (rest * 8 / (GRANULE * 8 + 1)).saturating_sub(2);
+        let base_of = |granules: usize| (bits_offset + Bits::bytes(granules + 2)).next_multiple_of(GRANULE) - GRANULE;
+        while base_of(granules + 1) + (granules + 2) * GRANULE <= bytes {
+            granules += 1;
+        }
+        let base_offset = base_of(granules);
+        Ok(Geometry {
+            cache_offset,
+            cached,
+            bits_offset,
+            base_offset,
+            granules: granules as u32,
+        })
+    }
+
+    /// Sizes that a context caches in a region of `bytes`: the tables take 1/1024 of it.
+    fn cached_sizes(bytes: usize, contexts: usize) -> usize {
+        if contexts == 0 {
+            return 0;
+        }
+        let entries = (bytes >> 10) / size_of::<*mut u8>() / contexts;
+        entries.saturating_sub(1).min(MAX_CACHED)
+    }
+
+    /// The header for this layout.
+    pub(crate) fn header(&self, tag: u8) -> Header {
+        Header {
+            magic: MAGIC,
+            version: VERSION,
+            pointer_log: size_of::<usize>().trailing_zeros() as u8,
+            granule_log: GRANULE_SHIFT as u8,
+            tag,
+            granules: self.granules,
+            bits_offset: self.bits_offset as u32,
+        }
+    }
+
+    /// Bits in the boundary table: one for each granule, granule 0 and the guard behind the last.
+    pub(crate) fn bit_count(&self) -> usize {
+        self.granules as usize + 2
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn e1_geometry_fits_and_wastes_little() {
+        for bytes in (MIN_SPAN..300_000).step_by(8).chain([1 << 20, (1 << 32) + 8]) {
+            for contexts in [0, 1, 4] {
+                let g = Geometry::new(0x1000, bytes, 0, contexts).unwrap();
+                assert!(g.bits_offset + Bits::bytes(g.bit_count()) <= g.base_offset + GRANULE);
+                let end = g.base_offset + (g.granules as usize + 1) * GRANULE;
+                assert!(end <= bytes && bytes - end < 2 * GRANULE, "{bytes}: {g:?}");
+                assert_eq!((0x1000 + g.base_offset) % GRANULE, 0);
+                if bytes >= 64 << 10 {
+                    let bookkeeping = bytes - g.granules as usize * GRANULE;
+                    assert!(
+                        bookkeeping * 1000 <= bytes * 17,
+                        "{bytes}: {bookkeeping} bytes of bookkeeping"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn bad_spans_are_typed_errors() {
+        use ClaimError::*;
+        let geometry = |address, bytes| Geometry::new(address, bytes, 0, 1).unwrap_err();
+        assert!(matches!(
+            geometry(0, 4096),
+            Misaligned {
+                address: 0,
+                required: 8
+            }
+        ));
+        assert!(matches!(geometry(0x1004, 4096), Misaligned { .. }));
+        assert!(matches!(geometry(0x1000, 0), TooSmall { bytes: 0, .. }));
+        assert!(matches!(geometry(0x1000, MIN_SPAN - 1), TooSmall { .. }));
+        assert!(matches!(geometry(0x1000, usize::MAX), TooLarge { .. }));
+        assert!(matches!(geometry(usize::MAX - 7, 4096), TooLarge { .. }));
+    }
+}
