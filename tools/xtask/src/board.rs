@@ -69,14 +69,7 @@ impl Board {
     pub fn cargo(&self, workspace: &Workspace, command: &str, example: &Example) -> Process {
         workspace
             .cargo(command)
-            .args([
-                "--quiet",
-                "--release",
-                "--example",
-                &example.name,
-                "--target",
-                &self.target,
-            ])
+            .args(["--release", "--example", &example.name, "--target", &self.target])
             .args(features(example))
             .env("TERRACE_BOARD", &self.name)
     }

@@ -10,14 +10,14 @@ mod workspace;
 
 use board::Board;
 use error::{Error, Result, failed};
-use std::env;
 use std::process::ExitCode;
-use workspace::Workspace;
+use std::{env, slice};
+use workspace::{Example, Workspace};
 
 const HELP: &str = "\
 Usage: cargo xtask TASK
 
-  demo [--board B]         build the demonstration and run it under QEMU (board `host`: without)
+  demo [--board B]         build the demonstration and run it under QEMU (board `host`: on this machine)
   qemu EXAMPLE [--board B] the same with any example; its exit status is passed on
   test                     run all checks
     --list                   name them
@@ -100,9 +100,9 @@ fn test(args: &[String], strict: bool) -> Result<i32> {
 }
 
 fn run_example(name: &str, args: &[String]) -> Result<i32> {
-    let board = match args {
-        [] => BOARD,
-        [flag, board] if flag == "--board" => board,
+    let chosen = match args {
+        [] => None,
+        [flag, board] if flag == "--board" => Some(board.as_str()),
         _ => return failed("usage: cargo xtask qemu EXAMPLE [--board B]"),
     };
     let workspace = Workspace::open()?;
@@ -111,17 +111,32 @@ fn run_example(name: &str, args: &[String]) -> Result<i32> {
         let names: Vec<_> = examples.iter().map(|example| example.name.as_str()).collect();
         return failed(format!("no example `{name}`; there are {}", names.join(", ")));
     };
-    if board == HOST {
-        let cargo = workspace.cargo("run").args(["--quiet", "--release", "--example", name]);
-        return cargo.args(board::features(example)).status();
+    if chosen == Some(HOST) {
+        return on_host(&workspace, example);
     }
-    let board = Board::find(&workspace, board)?;
-    Board::prepare(&workspace, std::slice::from_ref(&board))?;
+    let board = Board::find(&workspace, chosen.unwrap_or(BOARD))?;
+    match Board::prepare(&workspace, slice::from_ref(&board)) {
+        Err(Error::Missing(what)) if chosen.is_none() && !example.is_logged() => {
+            eprintln!("xtask: no board, since {what}\nxtask: running as a program of this machine instead");
+            on_host(&workspace, example)
+        }
+        Err(error) => Err(error),
+        Ok(()) => on_board(&workspace, &board, example),
+    }
+}
+
+fn on_host(workspace: &Workspace, example: &Example) -> Result<i32> {
+    let cargo = workspace.cargo("run").args(["--release", "--example", &example.name]);
+    cargo.args(board::features(example)).status()
+}
+
+fn on_board(workspace: &Workspace, board: &Board, example: &Example) -> Result<i32> {
+    board.cargo(workspace, "build", example).run()?;
     if example.is_logged() {
-        print!("{}", steps::decoded_log(&workspace, &board, example)?);
+        print!("{}", steps::decoded_log(workspace, board, example)?);
         return Ok(0);
     }
-    board.cargo(&workspace, "run", example).status()
+    board.cargo(workspace, "run", example).arg("--quiet").status()
 }
 
 fn bench(args: &[String]) -> Result<i32> {

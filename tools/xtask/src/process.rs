@@ -1,6 +1,6 @@
 //! Child processes: echoed, with a time limit, and ended with all their descendants when it passes.
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, failed};
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::Read;
@@ -16,6 +16,7 @@ const LIMIT: Duration = Duration::from_secs(15 * 60);
 pub struct Process {
     command: Command,
     limit: Duration,
+    echo: bool,
     quiet: bool,
 }
 
@@ -34,6 +35,7 @@ impl Process {
         Self {
             command,
             limit: LIMIT,
+            echo: true,
             quiet: false,
         }
     }
@@ -94,8 +96,15 @@ impl Process {
         self
     }
 
+    /// Does not echo the command, as one of many.
+    pub fn unseen(mut self) -> Self {
+        self.echo = false;
+        self
+    }
+
     /// Neither echoes the command nor lets it write to the terminal.
     pub fn quiet(mut self) -> Self {
+        self.echo = false;
         self.quiet = true;
         self
     }
@@ -105,7 +114,7 @@ impl Process {
         let name = self.name();
         match self.status()? {
             0 => Ok(()),
-            code => Err(Error::Failed(format!("`{name}` ended with status {code}"))),
+            code => failed(format!("{name} ended with status {code}")),
         }
     }
 
@@ -118,8 +127,9 @@ impl Process {
     pub fn status(mut self) -> Result<i32> {
         if self.quiet {
             self.command.stdout(Stdio::null()).stderr(Stdio::null());
-        } else {
-            eprintln!("$ {}", self.name());
+        }
+        if self.echo {
+            eprintln!("$ {}", self.line());
         }
         let child = self.start()?;
         self.wait(child)
@@ -142,7 +152,7 @@ impl Process {
         let bytes = reader.join().expect("the reader does not panic")?;
         match status {
             0 => Ok(bytes),
-            code => Err(Error::Failed(format!("`{name}` ended with status {code}"))),
+            code => failed(format!("{name} ended with status {code}")),
         }
     }
 
@@ -152,10 +162,10 @@ impl Process {
     }
 
     fn start(&mut self) -> Result<Child> {
-        let name = self.command.get_program().to_string_lossy().into_owned();
+        let name = self.name();
         self.command
             .spawn()
-            .map_err(|error| Error::Failed(format!("cannot start `{name}`: {error}")))
+            .map_err(|error| Error::Failed(format!("cannot start {name}: {error}")))
     }
 
     fn wait(&self, mut child: Child) -> Result<i32> {
@@ -167,19 +177,28 @@ impl Process {
             }
             if Instant::now() >= end {
                 kill_tree(&mut child);
-                return Err(Error::Failed(format!(
-                    "`{}` was ended after {} s",
-                    self.name(),
-                    self.limit.as_secs()
-                )));
+                return failed(format!("{} was ended after {} s", self.name(), self.limit.as_secs()));
             }
             thread::sleep(pause);
             pause = (pause * 2).min(Duration::from_millis(50));
         }
     }
 
-    /// The command as a user would type it: variables, program, arguments.
+    /// The program, and what may be the name of its task.
     fn name(&self) -> String {
+        let program = Path::new(self.command.get_program())
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy();
+        let task = self.command.get_args().next().map(|arg| arg.to_string_lossy());
+        match task.filter(|task| task.chars().all(|c| c.is_ascii_alphanumeric())) {
+            Some(task) => format!("`{program} {task}`"),
+            None => format!("`{program}`"),
+        }
+    }
+
+    /// The command as a user would type it: variables, program, arguments.
+    fn line(&self) -> String {
         let mut words = Vec::new();
         for (name, value) in self.command.get_envs() {
             if let Some(value) = value {
@@ -283,8 +302,17 @@ mod tests {
     #[test]
     fn words_are_quoted() {
         assert_eq!(
-            Process::new("/usr/bin/env").env("A", "b c").args(["x", ""]).name(),
+            Process::new("/usr/bin/env").env("A", "b c").args(["x", ""]).line(),
             "A='b c' env x ''"
         );
+    }
+
+    #[test]
+    fn names_are_short() {
+        assert_eq!(
+            Process::new("/usr/bin/cargo").args(["test", "--lib"]).name(),
+            "`cargo test`"
+        );
+        assert_eq!(Process::new("sh").args(["-c", "exit"]).name(), "`sh`");
     }
 }

@@ -17,7 +17,7 @@ pub fn examples(workspace: &Workspace) -> Result<String> {
             .filter(|board| workspace.runs_on(&example.name, &board.name))
         {
             runs += 1;
-            if let Err(error) = board.cargo(workspace, "run", example).run() {
+            if let Err(error) = board.cargo(workspace, "run", example).arg("--quiet").run() {
                 eprintln!("{error}");
                 broken.push(format!("{} on {}", example.name, board.name));
             }
@@ -67,7 +67,7 @@ pub fn decoded_log(workspace: &Workspace, board: &Board, example: &Example) -> R
         return failed(format!("cargo did not say where it put `{}`", example.name));
     };
     let frames = workspace.target.join(format!("{}-{}.frames", example.name, board.name));
-    fs::write(&frames, board.cargo(workspace, "run", example).output()?)?;
+    fs::write(&frames, board.cargo(workspace, "run", example).arg("--quiet").output()?)?;
     workspace
         .cargo("run")
         .args([

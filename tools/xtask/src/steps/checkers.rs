@@ -38,7 +38,12 @@ fn sanitized(workspace: &Workspace, cargo: Process, sanitizer: &str) -> Process 
 
 pub fn valgrind(workspace: &Workspace) -> Result<String> {
     let messages = package(workspace.cargo("test"), &workspace.host_features().join(","))
-        .args(["--lib", "--tests", "--no-run", "--message-format=json"])
+        .args([
+            "--lib",
+            "--tests",
+            "--no-run",
+            "--message-format=json-render-diagnostics",
+        ])
         .output()?;
     let programs = executables(&messages);
     if programs.is_empty() {
