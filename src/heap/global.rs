@@ -7,7 +7,7 @@ use lock_api::RawMutex;
 
 use super::{Heap, Shared};
 use crate::base::core_id::CoreId;
-use crate::base::granule::{GRANULE, round_up};
+use crate::base::granule::{GRANULE, granules};
 
 // SAFETY: blocks are granules of the heap's own spans that are allocated in the region, so no two overlap and none moves
 // (the invariants CACHE, BUMP and FREE); they are aligned as asked, a granule at least; no method panics or unwinds.
@@ -33,7 +33,7 @@ unsafe impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> GlobalAlloc for Heap<
     /// In place where the size in granules stays, shrinks, or finds room behind the block: O(1). Otherwise a new block
     /// and one copy; if there is no block, into the free space on both sides and one move.
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
-        if layout.size() != 0 && new_size != 0 && round_up(new_size) == round_up(layout.size()) {
+        if layout.size() != 0 && new_size != 0 && granules(new_size) == granules(layout.size()) {
             return block;
         }
         // SAFETY: the caller gives a block of this heap.

@@ -102,13 +102,13 @@ impl Shared {
 fn check_context(context: &Context, pool: &Pool) -> Result<(), Fault> {
     let (bump, limit) = context.chunk();
     let rest = context.rest();
-    if bump > limit || (rest != 0 && !is_allocated(pool, bump, rest)) {
+    if bump > limit || (rest != 0 && !is_allocated(pool, bump, rest >> GRANULE_SHIFT)) {
         return Err(Fault::new(FaultKind::WrongContext, bump));
     }
     let (mut cached, claimed) = (0, context.cached());
-    let visit = |block: *mut u8, bytes: usize| {
-        cached += bytes;
-        let sound = (block as usize).is_multiple_of(GRANULE) && is_allocated(pool, block as usize, bytes);
+    let visit = |block: *mut u8, n: usize| {
+        cached += n;
+        let sound = (block as usize).is_multiple_of(GRANULE) && is_allocated(pool, block as usize, n);
         if sound && cached <= claimed {
             Ok(())
         } else {
@@ -124,8 +124,7 @@ fn check_context(context: &Context, pool: &Pool) -> Result<(), Fault> {
     }
 }
 
-fn is_allocated(pool: &Pool, address: usize, bytes: usize) -> bool {
-    pool.regions().any(|region| {
-        region.contains(address) && region.looks_allocated(region.position_of(address), (bytes >> GRANULE_SHIFT) as u32)
-    })
+fn is_allocated(pool: &Pool, address: usize, n: usize) -> bool {
+    pool.regions()
+        .any(|region| region.contains(address) && region.looks_allocated(region.position_of(address), n as u32))
 }

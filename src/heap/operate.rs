@@ -6,8 +6,9 @@ use core::ptr;
 use lock_api::RawMutex;
 
 use super::{Heap, Shared, Slot};
-use crate::base::{core_id::CoreId, granule::GRANULE};
-use crate::native::context::Context;
+use crate::base::core_id::CoreId;
+use crate::base::granule::{GRANULE, granules};
+use crate::native::context::{Context, Pushed};
 use crate::notify::{Cause, Pressure};
 
 impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
@@ -15,19 +16,11 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
     #[inline(always)]
     pub(super) fn allocate(&self, layout: Layout) -> *mut u8 {
         let slot = self.slot();
-        slot.lock.lock();
-        // SAFETY: the slot's lock is held until `unlock`, so this is the only reference to the context.
-        let context = unsafe { &mut *slot.context.get() };
-        if layout.align() <= GRANULE {
-            let block = context.pop(layout.size());
-            if !block.is_null() {
-                // SAFETY: locked above.
-                unsafe { slot.lock.unlock() };
-                return block;
-            }
+        if !slot.lock.try_lock() {
+            return self.allocate_waiting(slot, layout);
         }
         // SAFETY: the slot is locked; the callee unlocks it.
-        unsafe { self.allocate_slowly(slot, layout) }
+        unsafe { self.allocate_locked(slot, layout) }
     }
 
     /// Takes a block back.
@@ -37,16 +30,63 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
     #[inline(always)]
     pub(super) unsafe fn release(&self, block: *mut u8, layout: Layout) {
         let slot = self.slot();
+        // SAFETY: the slot is locked, and the callee unlocks it; the caller gives the block up.
+        unsafe {
+            if !slot.lock.try_lock() {
+                return self.release_waiting(slot, block, layout);
+            }
+            self.release_locked(slot, block, layout);
+        }
+    }
+
+    // Waiting for the lock in a function of its own keeps the fast way free of a stack frame.
+    #[cold]
+    #[inline(never)]
+    fn allocate_waiting(&self, slot: &Slot<L>, layout: Layout) -> *mut u8 {
         slot.lock.lock();
+        // SAFETY: the slot is locked; the callee unlocks it.
+        unsafe { self.allocate_locked(slot, layout) }
+    }
+
+    /// # Safety
+    /// As for [`Heap::release`].
+    #[cold]
+    #[inline(never)]
+    unsafe fn release_waiting(&self, slot: &Slot<L>, block: *mut u8, layout: Layout) {
+        slot.lock.lock();
+        // SAFETY: the slot is locked, and the callee unlocks it; the caller gives the block up.
+        unsafe { self.release_locked(slot, block, layout) };
+    }
+
+    /// # Safety
+    /// `slot` is locked; it is unlocked on return.
+    #[inline(always)]
+    unsafe fn allocate_locked(&self, slot: &Slot<L>, layout: Layout) -> *mut u8 {
+        // SAFETY: the slot's lock is held until `unlock`, so this is the only reference to the context.
+        unsafe {
+            if layout.align() <= GRANULE {
+                let block = (*slot.context.get()).pop(layout.size());
+                if !block.is_null() {
+                    slot.lock.unlock();
+                    return block;
+                }
+            }
+            self.allocate_slowly(slot, layout)
+        }
+    }
+
+    /// # Safety
+    /// `slot` is locked; it is unlocked on return. For block and layout see [`Heap::release`].
+    #[inline(always)]
+    unsafe fn release_locked(&self, slot: &Slot<L>, block: *mut u8, layout: Layout) {
         // SAFETY: the slot's lock is held until `unlock`, so this is the only reference to the context; the caller gives
         // the block up.
         unsafe {
-            let context = &mut *slot.context.get();
-            if context.push(block, layout.size()) {
-                slot.lock.unlock();
-                return;
+            match (*slot.context.get()).push(block, layout.size()) {
+                Pushed::Cached => slot.lock.unlock(),
+                Pushed::Unfit => self.release_slowly(slot, block, layout, false),
+                Pushed::Short => self.release_short(slot, block, layout),
             }
-            self.release_slowly(slot, block, layout);
         }
     }
 
@@ -69,10 +109,23 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
     }
 
     /// # Safety
+    /// `slot` is locked and its context was left by [`Pushed::Short`]; the slot is unlocked on return. For block and layout
+    /// see [`Heap::release`].
+    #[cold]
+    #[inline(never)]
+    unsafe fn release_short(&self, slot: &Slot<L>, block: *mut u8, layout: Layout) {
+        // SAFETY: the caller has locked the slot and gives the block up.
+        unsafe {
+            (*slot.context.get()).undo_push(layout.size());
+            self.release_slowly(slot, block, layout, true);
+        }
+    }
+
+    /// # Safety
     /// `slot` is locked; it is unlocked on return. For block and layout see [`Heap::release`].
     #[cold]
     #[inline(never)]
-    unsafe fn release_slowly(&self, slot: &Slot<L>, block: *mut u8, layout: Layout) {
+    unsafe fn release_slowly(&self, slot: &Slot<L>, block: *mut u8, layout: Layout, is_small: bool) {
         if layout.size() == 0 {
             // SAFETY: the caller has locked the slot.
             return unsafe { slot.lock.unlock() };
@@ -81,7 +134,7 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
         unsafe {
             self.with_shared(slot, |context, shared| {
                 shared.account(context);
-                shared.pool.release(context, block, layout.size());
+                shared.pool.release(context, block, granules(layout.size()), is_small);
                 shared.account(context);
             });
         }

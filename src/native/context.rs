@@ -12,27 +12,23 @@
 //!
 //! Source: seed `002_df465834f6fa1758.txt`, "allocation context", "allocation quantum", "smart bump".
 //!
-//! **Invariant `CACHE`**: `table` has an entry for every size up to `max` bytes, in steps of a granule, and entry 0 is
-//! null. Every entry is null or the first of a null-terminated list of blocks of that size, which are allocated in the
+//! **Invariant `CACHE`**: `table` has an entry for every size up to `max` granules, and entry 0 is null. Every entry is null or the first of a null-terminated list of blocks of that size, which are allocated in the
 //! region, in use by nobody, and hold the next one's address in their first word.
 //! **Invariant `BUMP`**: the bytes from `bump` to `limit` are granules that are allocated in the region, with all
 //! their boundary bits set, in use by nobody.
 
 use core::ptr;
 
-use crate::base::granule::{GRANULE, GRANULE_SHIFT, round_up};
-
-/// Bytes of a table entry as a shift: entries of sizes in bytes are found by shifting the size.
-const ENTRY_SHIFT: u32 = GRANULE_SHIFT - size_of::<*mut u8>().trailing_zeros();
+use crate::base::granule::{GRANULE_SHIFT, granules};
 
 /// What the table of a context without caches points at: entry 0, which is read for a request of no bytes.
 static NO_ENTRY: usize = 0;
 
 /// A context: caches of exact sizes and a chunk to bump through.
 pub(crate) struct Context {
-    /// Bytes that may still be cached before the grant is used up.
-    room: usize,
-    /// The largest cached size, in bytes; 0 before a claim.
+    /// Granules that may still be cached before the grant is used up. Below 0 only within an operation.
+    room: isize,
+    /// The largest cached size, in granules; 0 before a claim.
     max: usize,
     table: *mut *mut u8,
     /// Allocations served from the table.
@@ -41,9 +37,9 @@ pub(crate) struct Context {
     first: *mut u8,
     bump: *mut u8,
     limit: *mut u8,
-    /// Bytes granted for caching; the cached bytes are this less `room`.
-    granted: usize,
-    /// The entry that is drained next, in bytes.
+    /// Granules granted for caching; the cached ones are this less `room`.
+    granted: isize,
+    /// The size that is drained next, in granules.
     drain_next: usize,
 }
 
@@ -58,7 +54,7 @@ impl Context {
         bump: ptr::null_mut(),
         limit: ptr::null_mut(),
         granted: 0,
-        drain_next: GRANULE,
+        drain_next: 1,
     };
 
     /// Gives the context its table.
@@ -68,7 +64,7 @@ impl Context {
     pub(crate) unsafe fn claim(&mut self, table: *mut *mut u8, sizes: usize) {
         *self = Context::EMPTY;
         if sizes != 0 {
-            (self.table, self.max) = (table, sizes << GRANULE_SHIFT);
+            (self.table, self.max) = (table, sizes);
             // SAFETY: the caller gives that many entries; null is a valid list.
             unsafe { table.write_bytes(0, sizes + 1) };
         }
@@ -77,54 +73,52 @@ impl Context {
     /// A cached block for `size` bytes, or null. O(1).
     #[inline(always)]
     pub(crate) fn pop(&mut self, size: usize) -> *mut u8 {
-        let bytes = round_up(size);
-        if bytes > self.max {
+        let n = granules(size);
+        if n > self.max {
             return ptr::null_mut();
         }
         // SAFETY: CACHE: the entry exists, and its head, if there is one, is a block that nobody uses and that holds the
         // address of the next one.
         unsafe {
-            let entry = self.entry(bytes);
+            let entry = self.table.add(n);
             let block = *entry;
             if block.is_null() {
                 return block;
             }
             *entry = *block.cast::<*mut u8>();
-            self.room += bytes;
+            self.room += n as isize;
             self.hits = self.hits.wrapping_add(1);
             block
         }
     }
 
-    /// Caches the block of `size` bytes at `block`, unless that size is not cached or there is no room; then it returns
-    /// false and has done nothing. O(1).
+    /// Caches the block of `size` bytes at `block`, or says why not. O(1).
     ///
     /// # Safety
     /// The block was handed out with `size` bytes and is used by nobody any more.
     #[inline(always)]
-    pub(crate) unsafe fn push(&mut self, block: *mut u8, size: usize) -> bool {
-        let bytes = round_up(size);
-        if size.wrapping_sub(1) >= self.max || bytes > self.room {
-            return false;
+    pub(crate) unsafe fn push(&mut self, block: *mut u8, size: usize) -> Pushed {
+        let n = granules(size);
+        if n.wrapping_sub(1) >= self.max {
+            return Pushed::Unfit;
         }
-        self.room -= bytes;
+        self.room -= n as isize;
+        if self.room < 0 {
+            return Pushed::Short;
+        }
         // SAFETY: CACHE: the entry exists; the block is ours now and has room for an address.
         unsafe {
-            let entry = self.entry(bytes);
+            let entry = self.table.add(n);
             *block.cast::<*mut u8>() = *entry;
             *entry = block;
         }
-        true
+        Pushed::Cached
     }
 
-    /// The table entry for blocks of `bytes`, a multiple of the granule.
-    ///
-    /// # Safety
-    /// `bytes` is at most `max`, which is not 0.
+    /// Takes back what [`Pushed::Short`] left behind.
     #[inline(always)]
-    unsafe fn entry(&self, bytes: usize) -> *mut *mut u8 {
-        // SAFETY: CACHE: the table reaches to the entry of `max`.
-        unsafe { self.table.byte_add(bytes >> ENTRY_SHIFT) }
+    pub(crate) fn undo_push(&mut self, size: usize) {
+        self.room += granules(size) as isize;
     }
 
     /// The next `bytes` of the chunk, a multiple of the granule, or null. O(1).
@@ -159,35 +153,37 @@ impl Context {
         self.limit as usize - self.bump as usize
     }
 
-    /// Replaces the chunk; returns the rest of the old one, null if there was none, and its bytes.
+    /// Replaces the chunk by one at `chunk`, of which `used` bytes are in use and `rest` bytes are not; returns the rest of
+    /// the old one, null if there was none, and its bytes.
     ///
     /// # Safety
-    /// `bytes` from `chunk` on are as BUMP asks.
+    /// The `rest` bytes are as BUMP asks, and the bits of all granules of the chunk are set.
     #[inline(always)]
-    pub(crate) unsafe fn replace_chunk(&mut self, chunk: *mut u8, bytes: usize) -> (*mut u8, usize) {
+    pub(crate) unsafe fn replace_chunk(&mut self, chunk: *mut u8, used: usize, rest: usize) -> (*mut u8, usize) {
         let old = (self.bump, self.rest());
-        (self.first, self.bump) = (chunk, chunk);
-        self.limit = chunk.wrapping_add(bytes);
+        self.first = chunk;
+        self.bump = chunk.wrapping_add(used);
+        self.limit = self.bump.wrapping_add(rest);
         old
     }
 
-    /// Bytes in cached blocks.
+    /// Granules in cached blocks.
     #[inline(always)]
     pub(crate) fn cached(&self) -> usize {
-        self.granted - self.room
+        (self.granted - self.room) as usize
     }
 
     /// Bytes that the context holds without their being in use.
     #[inline(always)]
     pub(crate) fn idle(&self) -> usize {
-        self.cached() + self.rest()
+        (self.cached() << GRANULE_SHIFT) + self.rest()
     }
 
-    /// Allows `bytes` to be cached in all. What is cached beyond that stays until it is drained. O(1).
+    /// Allows `n` granules to be cached in all. What is cached beyond that stays until it is drained. O(1).
     #[inline(always)]
-    pub(crate) fn grant(&mut self, bytes: usize) {
-        let cached = self.cached();
-        self.granted = bytes.max(cached);
+    pub(crate) fn grant(&mut self, n: usize) {
+        let cached = self.granted - self.room;
+        self.granted = cached.max(n as isize);
         self.room = self.granted - cached;
     }
 
@@ -196,25 +192,24 @@ impl Context {
         self.hits
     }
 
-    /// Takes a cached block, whatever its size, looking at no more than `entries` entries. O(entries).
+    /// Takes a cached block, whatever its size, looking at no more than `entries` sizes; tells its granules. O(entries).
     pub(crate) fn drain(&mut self, entries: usize) -> Option<(*mut u8, usize)> {
         if self.max == 0 {
             return None;
         }
         for _ in 0..entries {
-            let bytes = self.drain_next;
-            let hits = self.hits;
-            let block = self.pop(bytes);
+            let (n, hits) = (self.drain_next, self.hits);
+            let block = self.pop(n << GRANULE_SHIFT);
             if !block.is_null() {
                 self.hits = hits;
-                return Some((block, bytes));
+                return Some((block, n));
             }
-            self.drain_next = if bytes >= self.max { GRANULE } else { bytes + GRANULE };
+            self.drain_next = if n >= self.max { 1 } else { n + 1 };
         }
         None
     }
 
-    /// Calls `visit` with every cached block and its bytes; stops at the first error. O(cached blocks).
+    /// Calls `visit` with every cached block and its granules; stops at the first error. O(cached blocks).
     ///
     /// # Safety
     /// `visit` does not touch the blocks, and returns an error for what is not a block that can be read.
@@ -222,17 +217,15 @@ impl Context {
         &self,
         mut visit: impl FnMut(*mut u8, usize) -> Result<(), E>,
     ) -> Result<(), E> {
-        let mut bytes = GRANULE;
-        while bytes <= self.max {
+        for n in 1..=self.max {
             // SAFETY: CACHE: the entry exists; a block is read only after `visit` has accepted it.
             unsafe {
-                let mut block = *self.entry(bytes);
+                let mut block = *self.table.add(n);
                 while !block.is_null() {
-                    visit(block, bytes)?;
+                    visit(block, n)?;
                     block = *block.cast::<*mut u8>();
                 }
             }
-            bytes += GRANULE;
         }
         Ok(())
     }
@@ -241,4 +234,16 @@ impl Context {
     pub(crate) fn chunk(&self) -> (usize, usize) {
         (self.bump as usize, self.limit as usize)
     }
+}
+
+/// What became of a block that was to be cached.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Pushed {
+    /// It is cached.
+    Cached,
+    /// Its size is not cached. Nothing was done.
+    Unfit,
+    /// There is no room. It must be taken back by [`Context::undo_push`], in a function of its own, so that the fast way
+    /// is one instruction on the memory word.
+    Short,
 }

@@ -16,11 +16,16 @@
 //! operation drains more than a fixed number of blocks.
 
 use super::context::Context;
-use crate::base::granule::{GRANULE, GRANULE_SHIFT, round_up};
-use crate::region::{Region, span::ClaimError};
+use super::context::Pushed;
+use crate::base::granule::{GRANULE, GRANULE_SHIFT, MAX_GRANULES, granules};
+use crate::region::Region;
+use crate::region::span::{ClaimError, MAX_CACHED};
 
 /// The free block that must be left while memory counts as plentiful: this part of the first span, as a shift.
 const RESERVE_SHIFT: u32 = 4;
+
+/// The part of the largest free block that may be cached, as a shift.
+const CACHE_SHIFT: u32 = 3;
 
 /// The part of the largest free block that a chunk takes, as a shift, and the most granules that a chunk has.
 const QUANTUM_SHIFT: u32 = 5;
@@ -162,16 +167,18 @@ impl Pool {
 
     /// Serves a request of `size` bytes, not 0, that the cache did not serve; null if it cannot. O(1).
     pub(crate) fn allocate(&mut self, context: &mut Context, size: usize) -> *mut u8 {
-        let bytes = round_up(size);
-        let block = context.bump(bytes);
+        let n = granules(size);
+        let block = context.bump(n << GRANULE_SHIFT);
         if !block.is_null() {
             self.steps.bumped += 1;
             return block;
         }
-        let Some(n) = granules(bytes) else {
+        if !is_possible(n) {
             return core::ptr::null_mut();
-        };
-        let quantum = (self.plenty() >> QUANTUM_SHIFT).min(QUANTUM_MAX);
+        }
+        let n = n as u32;
+        let plenty = self.settle(context);
+        let quantum = (plenty >> QUANTUM_SHIFT).min(QUANTUM_MAX);
         if n <= quantum >> BUMP_SHIFT {
             let block = self.refill(context, n, quantum);
             if !block.is_null() {
@@ -181,7 +188,6 @@ impl Pool {
         let block = self.take(n);
         if !block.is_null() {
             self.steps.direct += 1;
-            self.settle(context);
             return block;
         }
         self.rescue(context, |pool| pool.take(n))
@@ -189,55 +195,61 @@ impl Pool {
 
     /// Serves a request of `size` bytes, not 0, at a multiple of `align`, a power of two above the granule. O(1).
     pub(crate) fn allocate_aligned(&mut self, context: &mut Context, size: usize, align: usize) -> *mut u8 {
-        let Some(n) = granules(round_up(size)) else {
+        let n = granules(size);
+        if !is_possible(n) {
             return core::ptr::null_mut();
-        };
+        }
+        let n = n as u32;
+        self.settle(context);
         let block = self.take_aligned(n, align);
         if !block.is_null() {
             self.steps.direct += 1;
-            self.settle(context);
             return block;
         }
         self.rescue(context, |pool| pool.take_aligned(n, align))
     }
 
-    /// Takes back a block of `size` bytes, not 0, that the cache did not take. O(1).
+    /// Takes back a block of `n` granules that the cache did not take; `is_small` if it would have been cached, had there
+    /// been room. O(1).
     ///
     /// # Safety
     /// The block was handed out by this pool with that size, and is used by nobody any more.
-    pub(crate) unsafe fn release(&mut self, context: &mut Context, block: *mut u8, size: usize) {
-        let bytes = round_up(size);
+    pub(crate) unsafe fn release(&mut self, context: &mut Context, block: *mut u8, n: usize, is_small: bool) {
         // SAFETY: the caller gives the block up.
-        if unsafe { self.unbump(context, block, bytes) } {
+        if unsafe { self.unbump(context, block, n) } {
             return;
         }
-        let short = self.settle(context);
-        // SAFETY: the caller gives the block up; the room may have grown by now.
-        if !short && unsafe { context.push(block, size) } {
-            return;
+        let plenty = self.settle(context);
+        // SAFETY: the caller gives the block up; what it may cache may have grown by now.
+        unsafe {
+            if is_small && plenty != 0 {
+                match context.push(block, n << GRANULE_SHIFT) {
+                    Pushed::Cached => return,
+                    Pushed::Unfit => {}
+                    Pushed::Short => context.undo_push(n << GRANULE_SHIFT),
+                }
+            }
+            self.give(block, n);
         }
-        // SAFETY: the block is allocated granules, and the caller's to give.
-        unsafe { self.give(block, bytes) };
-        if short {
+        if plenty == 0 {
             self.drain(context);
         }
     }
 
-    /// Puts the block of `bytes` back to the chunk, if it is the last one of it. O(1), plus one byte store for every
-    /// eight granules of the block.
+    /// Puts the block of `n` granules back to the chunk, if it is the last one of it. O(1), plus one byte store for every
+    /// eight granules.
     ///
     /// # Safety
     /// The block was handed out by this pool with that size, and is used by nobody any more.
     #[inline]
-    pub(super) unsafe fn unbump(&mut self, context: &mut Context, block: *mut u8, bytes: usize) -> bool {
-        if !context.is_last_bumped(block, bytes) {
+    pub(super) unsafe fn unbump(&mut self, context: &mut Context, block: *mut u8, n: usize) -> bool {
+        if !context.is_last_bumped(block, n << GRANULE_SHIFT) {
             return false;
         }
         // Inside a chunk that has gone through the buckets meanwhile, some bits between a block's ends may be clear.
         // SAFETY: chunks come from the first span; the block's granules are allocated ones of it, and nobody's now.
         unsafe {
-            self.region
-                .mark(self.region.position_of(block as usize), (bytes >> GRANULE_SHIFT) as u32);
+            self.region.mark(self.region.position_of(block as usize), n as u32);
             context.unbump(block);
         }
         true
@@ -246,21 +258,25 @@ impl Pool {
     /// Gives every cached block and the rest of the chunk back. O(cached blocks).
     pub(crate) fn flush(&mut self, context: &mut Context) {
         self.drop_chunk(context);
-        while let Some((block, bytes)) = context.drain(crate::region::span::MAX_CACHED + 1) {
+        while let Some((block, n)) = context.drain(MAX_CACHED + 1) {
             self.steps.drained += 1;
             // SAFETY: CACHE: a block that was cached is allocated granules that nobody uses.
-            unsafe { self.give(block, bytes) };
+            unsafe { self.give(block, n) };
         }
         self.settle(context);
     }
 
-    /// Brings what the context may cache up to date; true if memory is short. O(1).
+    /// Brings what the context may cache up to date; tells [`Pool::plenty`]. O(1).
     #[inline]
-    pub(crate) fn settle(&mut self, context: &mut Context) -> bool {
+    pub(crate) fn settle(&mut self, context: &mut Context) -> u32 {
         let plenty = self.plenty();
-        // An eighth of the largest free block: as many bytes as the block has granules.
-        context.grant(plenty as usize / self.contexts as usize);
-        plenty == 0
+        let share = if self.contexts == 1 {
+            plenty
+        } else {
+            plenty / self.contexts
+        };
+        context.grant((share >> CACHE_SHIFT) as usize);
+        plenty
     }
 
     /// The size of the largest free block, in granules and rounded down, while memory is plentiful; else 0. O(1).
@@ -285,12 +301,11 @@ impl Pool {
         // SAFETY: BUMP: the chunk's granules are allocated, its bits set and nobody's; so was the old chunk's rest.
         unsafe {
             let rest = ((chunk.granules as usize) << GRANULE_SHIFT) - used;
-            let (old, old_bytes) = context.replace_chunk(block.wrapping_add(used), rest);
+            let (old, old_bytes) = context.replace_chunk(block, used, rest);
             if old_bytes != 0 {
-                self.give(old, old_bytes);
+                self.give(old, old_bytes >> GRANULE_SHIFT);
             }
         }
-        self.settle(context);
         block
     }
 
@@ -328,14 +343,13 @@ impl Pool {
         core::ptr::null_mut()
     }
 
-    /// Gives `bytes` of allocated granules from `block` on back to the span that they lie in.
+    /// Gives `n` allocated granules from `block` on back to the span that they lie in.
     ///
     /// # Safety
     /// They were taken from this pool, the bits of the first and the last granule are set, and nobody uses them.
     #[inline]
-    pub(crate) unsafe fn give(&mut self, block: *mut u8, bytes: usize) {
-        let address = block as usize;
-        let n = (bytes >> GRANULE_SHIFT) as u32;
+    pub(crate) unsafe fn give(&mut self, block: *mut u8, n: usize) {
+        let (address, n) = (block as usize, n as u32);
         if self.region.contains(address) {
             let position = self.region.position_of(address);
             // SAFETY: the caller gives allocated granules of this span.
@@ -363,10 +377,10 @@ impl Pool {
     fn drain(&mut self, context: &mut Context) {
         if context.rest() != 0 {
             self.drop_chunk(context);
-        } else if let Some((block, bytes)) = context.drain(DRAIN_ENTRIES) {
+        } else if let Some((block, n)) = context.drain(DRAIN_ENTRIES) {
             self.steps.drained += 1;
             // SAFETY: CACHE: a block that was cached is allocated granules that nobody uses.
-            unsafe { self.give(block, bytes) };
+            unsafe { self.give(block, n) };
         }
     }
 
@@ -374,9 +388,9 @@ impl Pool {
     fn drop_chunk(&mut self, context: &mut Context) {
         // SAFETY: BUMP holds for no bytes; the old rest's granules are allocated, its bits set and nobody's.
         unsafe {
-            let (old, bytes) = context.replace_chunk(core::ptr::null_mut(), 0);
+            let (old, bytes) = context.replace_chunk(core::ptr::null_mut(), 0, 0);
             if bytes != 0 {
-                self.give(old, bytes);
+                self.give(old, bytes >> GRANULE_SHIFT);
             }
         }
     }
@@ -400,13 +414,8 @@ impl Pool {
     }
 }
 
-/// `bytes`, a multiple of the granule, in granules; none if that is 0 or more than any region has.
+/// Whether `n` granules, which is 0 after an overflow, can be asked of a region.
 #[inline(always)]
-fn granules(bytes: usize) -> Option<u32> {
-    let n = bytes >> GRANULE_SHIFT;
-    if n == 0 || n > crate::base::granule::MAX_GRANULES {
-        None
-    } else {
-        Some(n as u32)
-    }
+fn is_possible(n: usize) -> bool {
+    n.wrapping_sub(1) < MAX_GRANULES
 }

@@ -1,7 +1,7 @@
 //! Resizing a block where it is.
 
 use super::pool::Pool;
-use crate::base::granule::{GRANULE_SHIFT, MAX_GRANULES, round_up};
+use crate::base::granule::{GRANULE_SHIFT, MAX_GRANULES, granules};
 use crate::native::context::Context;
 use crate::region::Region;
 
@@ -11,53 +11,48 @@ impl Pool {
     /// # Safety
     /// The block was handed out by this pool with `old` bytes.
     pub(crate) unsafe fn resize(&mut self, context: &mut Context, block: *mut u8, old: usize, new: usize) -> bool {
-        let (old_bytes, new_bytes) = (round_up(old), round_up(new));
-        if new_bytes == old_bytes {
+        let (n, wanted) = (granules(old), granules(new));
+        if wanted == n {
             return true;
         }
-        if new_bytes == 0 || new_bytes >> GRANULE_SHIFT > MAX_GRANULES {
+        if wanted == 0 || wanted > MAX_GRANULES {
             return false;
         }
-        if new_bytes < old_bytes {
+        if wanted < n {
             // SAFETY: the block's tail is the caller's to give.
-            unsafe { self.shrink(context, block, old_bytes, new_bytes) };
+            unsafe { self.shrink(context, block, n, wanted) };
             return true;
         }
-        if block.wrapping_add(old_bytes) == context.chunk().0 as *mut u8 {
-            return !context.bump(new_bytes - old_bytes).is_null();
+        if block.wrapping_add(n << GRANULE_SHIFT) as usize == context.chunk().0 {
+            return !context.bump((wanted - n) << GRANULE_SHIFT).is_null();
         }
         let address = block as usize;
-        let (n, wanted) = ((old_bytes >> GRANULE_SHIFT) as u32, (new_bytes >> GRANULE_SHIFT) as u32);
         let grown = self.find_region(|region| {
             // SAFETY: the caller's block is an allocated one of the span that contains it.
             region
                 .contains(address)
-                .then(|| unsafe { region.grow(region.position_of(address), n, wanted) })
+                .then(|| unsafe { region.grow(region.position_of(address), n as u32, wanted as u32) })
         });
-        if grown == Some(true) {
-            self.settle(context);
-        }
         grown == Some(true)
     }
 
     /// # Safety
-    /// As for [`Pool::resize`]; `new_bytes`, not 0, is less than `old_bytes`, both multiples of the granule.
-    unsafe fn shrink(&mut self, context: &mut Context, block: *mut u8, old_bytes: usize, new_bytes: usize) {
-        let tail = block.wrapping_add(new_bytes);
+    /// As for [`Pool::resize`]; `wanted`, not 0, is less than `n`; both are granules.
+    unsafe fn shrink(&mut self, context: &mut Context, block: *mut u8, n: usize, wanted: usize) {
+        let tail = block.wrapping_add(wanted << GRANULE_SHIFT);
         // SAFETY: the block's tail is the caller's to give, so its granules are.
-        if unsafe { self.unbump(context, tail, old_bytes - new_bytes) } {
+        if unsafe { self.unbump(context, tail, n - wanted) } {
             return;
         }
         let address = block as usize;
         self.find_region(|region| {
             region.contains(address).then(|| {
-                let (n, rest) = (new_bytes >> GRANULE_SHIFT, (old_bytes - new_bytes) >> GRANULE_SHIFT);
                 // SAFETY: the caller's block is an allocated one of this span.
-                unsafe { region.split(region.position_of(address), n as u32, rest as u32) };
+                unsafe { region.split(region.position_of(address), wanted as u32, (n - wanted) as u32) };
             })
         });
         // SAFETY: the tail is a block of its own now, and nobody's.
-        unsafe { self.release(context, tail, old_bytes - new_bytes) };
+        unsafe { self.release(context, tail, n - wanted, true) };
     }
 
     /// Makes room for `new` bytes by joining the free blocks on both sides to the block of `old` bytes; for when no
@@ -67,7 +62,7 @@ impl Pool {
     /// # Safety
     /// The block was handed out by this pool with `old` bytes; `new` is more.
     pub(crate) unsafe fn join(&mut self, block: *mut u8, old: usize, new: usize) -> Option<(*mut u8, usize)> {
-        let (n, wanted) = (round_up(old) >> GRANULE_SHIFT, round_up(new) >> GRANULE_SHIFT);
+        let (n, wanted) = (granules(old), granules(new));
         let address = block as usize;
         self.find_region(|region: &mut Region| {
             region.contains(address).then(|| {
@@ -93,10 +88,10 @@ impl Pool {
     /// # Safety
     /// The block is the caller's; `new`, not 0, is at most `bytes`.
     pub(crate) unsafe fn trim_to(&mut self, context: &mut Context, block: *mut u8, bytes: usize, new: usize) {
-        let new_bytes = round_up(new);
-        if new_bytes < bytes {
+        let (n, wanted) = (bytes >> GRANULE_SHIFT, granules(new));
+        if wanted < n {
             // SAFETY: the tail is the caller's to give.
-            unsafe { self.shrink(context, block, bytes, new_bytes) };
+            unsafe { self.shrink(context, block, n, wanted) };
         }
     }
 }
