@@ -4,11 +4,17 @@
 //! compile, not a nightly.
 
 use super::host::package;
-use crate::error::{Result, failed, missing};
+use crate::error::{Result, missing};
 use crate::process::Process;
 use crate::setup;
-use crate::workspace::{PACKAGE, Workspace, executables};
-use std::path::Path;
+use crate::workspace::Workspace;
+
+/// What the test harness keeps of its main thread until the end is reachable, and no leak.
+const MEMCHECK: &str = "valgrind --quiet --error-exitcode=99 --fair-sched=yes \
+    --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite";
+
+/// How many of their operations the long tests do, in percent: what watches them slows them down.
+const SCALE: &str = "TERRACE_TEST_SCALE";
 
 pub fn address(workspace: &Workspace) -> Result<String> {
     sanitized(workspace, workspace.cargo("test"), "address")
@@ -23,6 +29,7 @@ pub fn thread(workspace: &Workspace) -> Result<String> {
     let cargo = setup::with_source(workspace.cargo("test"), &library).arg("-Zbuild-std");
     sanitized(workspace, cargo, "thread")
         .env("TSAN_OPTIONS", "halt_on_error=1")
+        .env(SCALE, "20")
         .run()?;
     Ok(String::new())
 }
@@ -30,66 +37,35 @@ pub fn thread(workspace: &Workspace) -> Result<String> {
 fn sanitized(workspace: &Workspace, cargo: Process, sanitizer: &str) -> Process {
     // A target must be named, or build scripts and macros would be instrumented too.
     package(cargo, &workspace.host_features().join(","))
-        .args(["--lib", "--tests", "--target", &workspace.host])
+        .args(["--target", &workspace.host])
         .env("RUSTC_BOOTSTRAP", "1")
         .env("RUSTFLAGS", format!("-Zsanitizer={sanitizer}"))
         .env("CARGO_TARGET_DIR", workspace.target.join(sanitizer))
 }
 
 pub fn valgrind(workspace: &Workspace) -> Result<String> {
-    let messages = package(workspace.cargo("test"), &workspace.host_features().join(","))
-        .args([
-            "--lib",
-            "--tests",
-            "--no-run",
-            "--message-format=json-render-diagnostics",
-        ])
-        .output()?;
-    let programs = executables(&messages);
-    if programs.is_empty() {
-        return failed("cargo built no test programs");
-    }
-    for (_, program) in &programs {
-        memcheck(workspace, program)?;
-    }
-    Ok(format!("{} programs", programs.len()))
-}
-
-fn memcheck(workspace: &Workspace, program: &Path) -> Result {
-    Process::new("valgrind")
-        .args([
-            "--quiet",
-            "--error-exitcode=99",
-            "--leak-check=full",
-            "--errors-for-leak-kinds=definite",
-        ])
-        // The test harness keeps what it knows of its main thread until the end.
-        .args(["--show-leak-kinds=definite", "--fair-sched=yes"])
-        .arg(program)
-        .dir(&workspace.root)
-        .run()
+    let runner = format!(
+        "CARGO_TARGET_{}_RUNNER",
+        workspace.host.to_uppercase().replace('-', "_")
+    );
+    package(workspace.cargo("test"), &workspace.host_features().join(","))
+        .env(&runner, MEMCHECK)
+        .env(SCALE, "5")
+        .run()?;
+    Ok(String::new())
 }
 
 pub fn miri(workspace: &Workspace) -> Result<String> {
-    let nightly = |args: &[&str]| Process::new("rustup").args(["run", "nightly", "cargo"]).args(args);
-    if !nightly(&["miri", "--version"]).quiet().succeeds() {
+    let nightly = |task: &str| Process::new("rustup").args(["run", "nightly", "cargo", "miri", task]);
+    if !nightly("--version").quiet().succeeds() {
         return missing("Miri is not installed: `rustup +nightly component add miri`");
     }
-    let features = workspace.host_features().join(",");
-    nightly(&[
-        "miri",
-        "test",
-        "--package",
-        PACKAGE,
-        "--lib",
-        "--tests",
-        "--features",
-        &features,
-    ])
-    .dir(&workspace.root)
-    .without(&["CARGO", "RUSTC"])
-    .env("MIRIFLAGS", "-Zmiri-tree-borrows")
-    .env("CARGO_TARGET_DIR", workspace.target.join("miri"))
-    .run()?;
+    package(nightly("test"), &workspace.host_features().join(","))
+        .dir(&workspace.root)
+        .without(&["CARGO", "RUSTC"])
+        .env("MIRIFLAGS", "-Zmiri-tree-borrows")
+        .env(SCALE, "1")
+        .env("CARGO_TARGET_DIR", workspace.target.join("miri"))
+        .run()?;
     Ok(String::new())
 }

@@ -62,13 +62,15 @@ pub fn tests_32_bit(workspace: &Workspace) -> Result<String> {
         setup::with_source(workspace.cargo("test"), &setup::library(workspace)?).arg("-Zbuild-std")
     };
     package(cargo, &workspace.host_features().join(","))
-        .args(["--lib", "--tests", "--target", I686])
+        .args(["--target", I686])
         .env("CARGO_TARGET_DIR", workspace.target.join("32-bit"))
         .run()?;
     Ok(String::new())
 }
 
-/// The tests of the package alone.
+/// The tests of the package alone, without its examples.
 pub fn package(cargo: Process, features: &str) -> Process {
-    cargo.args(["--package", PACKAGE, "--no-fail-fast", "--features", features])
+    cargo
+        .args(["--package", PACKAGE, "--lib", "--tests"])
+        .args(["--no-fail-fast", "--features", features])
 }
