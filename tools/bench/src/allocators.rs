@@ -1,8 +1,10 @@
 //! All allocators under comparison, and the static that each lives in.
 
 use crate::{
-    peers::{Buddy, Dlmalloc, EmbeddedTlsf, LinkedList, Llff, Rlsf, Subject, Talc},
+    peers::{Buddy, Dlmalloc, EmbeddedTlsf, LinkedList, Llff, Rlsf, Talc},
     region::Region,
+    scaling::Threads,
+    subject::Subject,
 };
 use core::{
     alloc::{GlobalAlloc, Layout},
@@ -49,6 +51,9 @@ pub trait Placed: Subject {
 
 /// What is done with each allocator.
 pub trait Visitor {
+    /// Whether allocators with several contexts are visited as well.
+    const CONTEXTS: bool = false;
+
     fn visit<A: Placed>(&mut self);
 }
 
@@ -63,8 +68,10 @@ macro_rules! allocators {
         })*
 
         /// Visits each allocator whose name contains one of `names`, all if there is none, in the order of the tables.
-        pub fn for_each(names: &[String], visitor: &mut impl Visitor) {
-            $(if names.is_empty() || names.iter().any(|name| <$allocator>::NAME.contains(name.as_str())) {
+        pub fn for_each<V: Visitor>(names: &[String], visitor: &mut V) {
+            $(if (V::CONTEXTS || <$allocator>::CONTEXTS == 1)
+                && (names.is_empty() || names.iter().any(|name| <$allocator>::NAME.contains(name.as_str())))
+            {
                 visitor.visit::<$allocator>();
             })*
         }
@@ -72,6 +79,8 @@ macro_rules! allocators {
 }
 
 allocators!(
+    terrace::Heap<Lock>,
+    terrace::Heap<Lock, Threads, 2>,
     Talc<Lock>,
     Rlsf<Lock>,
     LinkedList<Lock>,

@@ -17,7 +17,11 @@ impl<'a, A: Placed> Blocks<'a, A> {
     /// No other value of this type, and no other user of `A`, is in use while this one is.
     pub unsafe fn open(region: &'a Region) -> Option<Self> {
         // SAFETY: by the caller's promise nobody uses the old heap, and the borrow keeps the region.
-        unsafe { A::open(region) }.then(|| Blocks { live: Vec::new(), bytes: 0, heap: PhantomData })
+        unsafe { A::open(region) }.then(|| Blocks {
+            live: Vec::new(),
+            bytes: 0,
+            heap: PhantomData,
+        })
     }
 
     /// The number of blocks in use.

@@ -29,38 +29,55 @@ const COLUMNS: [(Mix, usize); 5] = [
 
 const NOTES: &str = "\
 Live bytes, as requested, in percent of the region given; every request has an alignment of 8. `fill`: allocate, with \
-one random free in every four steps, until the first refusal. `sustain`: the highest constant load that survives 20,000 \
+two random frees in every five steps, until the first refusal. `sustain`: the highest constant load that survives 20,000 \
 random replacements. Means over the same seeds for all. `control`: bytes of the allocator's own static, outside of the \
 region.";
 
 pub fn run(options: &Options) {
     let columns = |name: &str| COLUMNS.map(|(mix, len)| format!("{name} {} {}", mix.name(), bytes(len)));
-    let traces: Vec<Workload> =
-        programs::traces().into_iter().filter(|workload| options.wants_workload(&workload.name)).collect();
+    let traces: Vec<Workload> = programs::traces()
+        .into_iter()
+        .filter(|workload| options.wants_workload(&workload.name))
+        .collect();
     let smallest_notes = format!(
         "The smallest region, to 256 bytes, in which each trace runs without a refusal. Most bytes in use: {}.",
-        traces.iter().map(|t| format!("{} {}", t.name, grouped(t.trace.demand().peak))).collect::<Vec<_>>().join(", ")
+        traces
+            .iter()
+            .map(|t| format!("{} {}", t.name, grouped(t.trace.demand().peak)))
+            .collect::<Vec<_>>()
+            .join(", ")
     );
     let mut measure = Measure {
         seeds: if options.quick { 1 } else { 3 },
         density: Table::new(
             "Density",
             NOTES,
-            columns("fill").into_iter().chain(columns("sustain")).chain(["control".into()]),
+            columns("fill")
+                .into_iter()
+                .chain(columns("sustain"))
+                .chain(["control".into()]),
         ),
-        smallest: Table::new("Smallest region", smallest_notes, traces.iter().map(|trace| trace.name.clone())),
+        smallest: Table::new(
+            "Smallest region",
+            smallest_notes,
+            traces.iter().map(|trace| trace.name.clone()),
+        ),
         failures: Table::new(
             "False failures",
             format!(
-                "A region of 64 KiB is filled until {REFUSALS} requests in a row are refused. Then each block in turn \
-                 is freed and the same layout is asked for again: refused / tried."
+                "A region of 64 KiB is filled as for `fill`, then without frees until {REFUSALS} requests in a row are \
+                 refused. Then each block in turn is freed and the same layout is asked for again: refused / tried, \
+                 sums over the same seeds for all."
             ),
             COLUMNS[..3].iter().map(|(mix, _)| mix.name().into()),
         ),
         traces,
     };
     for_each(&options.allocators, &mut measure);
-    println!("{}\n{}\n{}", measure.density, measure.smallest, measure.failures);
+    println!("{}\n{}", measure.density, measure.failures);
+    if !measure.traces.is_empty() {
+        println!("{}", measure.smallest);
+    }
 }
 
 struct Measure {
@@ -80,14 +97,21 @@ impl Visitor for Measure {
         let percent = |share: f64| format!("{:.0}", 100.0 * share);
         let fills = COLUMNS.map(|(mix, len)| percent(mean(self.seeds, |seed| fill::<A>(mix, len, seed))));
         let loads = COLUMNS.map(|(mix, len)| percent(mean(self.seeds, |seed| sustain::<A>(mix, len, seed))));
-        self.density.row(A::NAME, fills.into_iter().chain(loads).chain([grouped(size_of::<A>())]));
+        self.density
+            .row(A::NAME, fills.into_iter().chain(loads).chain([grouped(size_of::<A>())]));
         eprintln!("density: {}, traces", A::NAME);
-        self.smallest.row(A::NAME, self.traces.iter().map(|trace| smallest::<A>(trace).map_or("-".into(), grouped)));
+        self.smallest.row(
+            A::NAME,
+            self.traces
+                .iter()
+                .map(|trace| smallest::<A>(trace).map_or("-".into(), grouped)),
+        );
         self.failures.row(
             A::NAME,
             COLUMNS[..3].iter().map(|&(mix, len)| {
-                let (refused, tried) = false_failures::<A>(mix, len);
-                format!("{refused} / {tried}")
+                let runs = (1..=4 * self.seeds).map(|seed| false_failures::<A>(mix, len, seed));
+                let (refused, tried) = runs.fold((0, 0), |sum, run| (sum.0 + run.0, sum.1 + run.1));
+                format!("{refused} / {}", grouped(tried))
             }),
         );
     }
@@ -105,13 +129,21 @@ fn open<A: Placed>(region: &Region) -> Option<Blocks<'_, A>> {
 
 fn fill<A: Placed>(mix: Mix, len: usize, seed: u64) -> f64 {
     let region = Region::new(len);
-    let Some(mut blocks) = open::<A>(&region) else { return 0.0 };
+    let Some(mut blocks) = open::<A>(&region) else {
+        return 0.0;
+    };
     let mut random = Random::new(seed);
+    fill_up(&mut blocks, mix, &mut random);
+    blocks.bytes() as f64 / len as f64
+}
+
+/// Allocates until the first refusal; two steps of five free a block instead.
+fn fill_up<A: Placed>(blocks: &mut Blocks<'_, A>, mix: Mix, random: &mut Random) {
     loop {
-        if random.one_in(4) && blocks.len() > 0 {
+        if random.below(5) < 2 && blocks.len() > 0 {
             blocks.free(random.below(blocks.len()));
-        } else if !blocks.alloc(mix.draw(&mut random)) {
-            return blocks.bytes() as f64 / len as f64;
+        } else if !blocks.alloc(mix.draw(random)) {
+            return;
         }
     }
 }
@@ -132,7 +164,9 @@ fn sustain<A: Placed>(mix: Mix, len: usize, seed: u64) -> f64 {
 }
 
 fn survives<A: Placed>(region: &Region, mix: Mix, load: usize, seed: u64) -> bool {
-    let Some(mut blocks) = open::<A>(region) else { return false };
+    let Some(mut blocks) = open::<A>(region) else {
+        return false;
+    };
     let mut random = Random::new(seed);
     let mut size = mix.draw(&mut random);
     while blocks.bytes() + size <= load {
@@ -182,14 +216,19 @@ fn smallest<A: Placed>(workload: &Workload) -> Option<usize> {
 }
 
 /// Refused and tried.
-fn false_failures<A: Placed>(mix: Mix, len: usize) -> (usize, usize) {
+fn false_failures<A: Placed>(mix: Mix, len: usize, seed: u64) -> (usize, usize) {
     let region = Region::new(len);
     let full = || {
         let mut blocks = open::<A>(&region).expect("64 KiB are enough for every allocator");
-        let mut random = Random::new(5);
+        let mut random = Random::new(seed);
+        fill_up(&mut blocks, mix, &mut random);
         let mut refusals = 0;
         while refusals < REFUSALS {
-            refusals = if blocks.alloc(mix.draw(&mut random)) { 0 } else { refusals + 1 };
+            refusals = if blocks.alloc(mix.draw(&mut random)) {
+                0
+            } else {
+                refusals + 1
+            };
         }
         blocks
     };

@@ -9,9 +9,10 @@
 //!                 |
 //!        trace <- workload (synthetic), programs + record (real)
 //!                 |
-//!           allocators (statics) -> peers (one lock, one region)
+//!           allocators (statics) -> peers -> subject (one lock, one region)
 //! ```
 
+mod adversary;
 mod allocators;
 mod blocks;
 mod callgrind;
@@ -26,9 +27,13 @@ mod random;
 mod record;
 mod region;
 mod replay;
+mod scaling;
+mod step;
+mod subject;
 mod table;
 mod trace;
 mod workload;
+mod worst;
 
 use options::Options;
 use std::process::ExitCode;
@@ -50,6 +55,11 @@ fn main() -> ExitCode {
             "instructions" => instructions::run(&options),
             "density" => {
                 density::run(&options);
+                Ok(())
+            }
+            "worst" => worst::run(&options),
+            "scaling" => {
+                scaling::run(&options);
                 Ok(())
             }
             "traces" => {

@@ -9,7 +9,7 @@ pub enum Cost {
 }
 
 /// Stepping stops here and the call goes on at full speed: a step takes some microseconds.
-pub const LIMIT: u64 = 100_000;
+pub const LIMIT: u64 = 50_000;
 
 /// A call as it is counted: up to four words in, one word out.
 pub type Call = extern "C" fn(usize, usize, usize, usize) -> usize;
@@ -57,7 +57,9 @@ mod trap {
                 return Err(std::io::Error::last_os_error());
             }
             let mut stepper = Stepper { around: 0, total: 0 };
-            let Cost::Exactly(steps) = stepper.count(nothing, [0; 4]).1 else { unreachable!("a short call") };
+            let Cost::Exactly(steps) = stepper.count(nothing, [0; 4]).1 else {
+                unreachable!("a short call")
+            };
             // `nothing` sets its result and returns: two instructions.
             stepper.around = steps - 2;
             Ok(stepper)
@@ -90,7 +92,14 @@ mod trap {
             }
             let steps = STEPS.load(Relaxed);
             self.total += steps;
-            (result, if steps > LIMIT { Cost::MoreThan(LIMIT) } else { Cost::Exactly(steps - self.around) })
+            (
+                result,
+                if steps > LIMIT {
+                    Cost::MoreThan(LIMIT)
+                } else {
+                    Cost::Exactly(steps - self.around)
+                },
+            )
         }
     }
 }
