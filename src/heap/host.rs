@@ -85,6 +85,7 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
     pub fn set_watermarks(&self, watermarks: Watermarks) -> Result<(), WatermarkError> {
         self.enter_all(|all, shared| {
             shared.watch.set(watermarks, shared.pool.granules() * GRANULE)?;
+            shared.watch.arm();
             shared.set_alarm();
             shared.observe(all.idle());
             all.each(|context| {

@@ -144,6 +144,11 @@ impl Watch {
         Ok(())
     }
 
+    /// Arms the watch, whatever it has seen: for new watermarks, which nobody has been told of yet.
+    pub(crate) fn arm(&mut self) {
+        self.armed = true;
+    }
+
     /// Follows a change of the capacity. Watermarks in bytes that no longer fit are replaced by the default.
     pub(crate) fn resize(&mut self, capacity: usize) {
         if self.set(self.watermarks, capacity).is_err() && self.set(Watermarks::DEFAULT, capacity).is_err() {
