@@ -1,149 +1,108 @@
-//! Random operations against a shadow model.
+//! Whatever is done to a heap, in whatever order, it does what a shadow model expects (rows E1, E5; A4, A6 on the way).
 
-use std::alloc::{GlobalAlloc, Layout};
+mod support;
 
-use terrace::LocalHeap;
+use proptest::collection::vec;
+use proptest::prelude::*;
+use support::shadow::{ChosenCore, LocalShadow};
+use support::{Operation, Random, Shadow, scaled};
+use terrace::NoLock;
 
-struct Random(u64);
+fn size(region: usize) -> impl Strategy<Value = usize> {
+    prop_oneof![
+        8 => 1..130usize,
+        3 => 1..=region / 8,
+        1 => 1..=region + region / 4,
+        1 => Just(isize::MAX as usize - 4096),
+    ]
+}
 
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 11
-    }
+fn operation(region: usize) -> impl Strategy<Value = Operation> {
+    let align = prop_oneof![4 => 0..4u8, 1 => 4..22u8];
+    prop_oneof![
+        12 => (size(region), align, any::<bool>())
+            .prop_map(|(size, align, zeroed)| Operation::Allocate { size, align, zeroed }),
+        8 => any::<u16>().prop_map(|block| Operation::Free { block: block.into() }),
+        5 => (any::<u16>(), size(region)).prop_map(|(block, size)| Operation::Resize { block: block.into(), size }),
+        1 => Just(Operation::Trim),
+        1 => Just(Operation::Poll),
+        1 => (0..3u8).prop_map(|level| Operation::Post { level }),
+        1 => (0..=101u8, 0..=101u8, any::<bool>())
+            .prop_map(|(high, low, bytes)| Operation::Watermarks { high, low, bytes }),
+        1 => (0..10_000usize).prop_map(|bytes| Operation::Extend { bytes }),
+        2 => (0..6u8).prop_map(|index| Operation::Core { index }),
+    ]
+}
 
-    fn below(&mut self, n: usize) -> usize {
-        (self.next() % n as u64) as usize
+fn script() -> impl Strategy<Value = (usize, bool, Vec<Operation>)> {
+    let region = prop_oneof![512..2048usize, 2048..20_000usize, 20_000..200_000usize, Just(1 << 20)];
+    (region, any::<bool>())
+        .prop_flat_map(|(region, zeroed)| (Just(region), Just(zeroed), vec(operation(region), 1..300)))
+}
+
+fn config() -> ProptestConfig {
+    ProptestConfig {
+        cases: scaled(400) as u32,
+        failure_persistence: None,
+        ..ProptestConfig::default()
     }
 }
 
-struct Block {
-    start: *mut u8,
-    layout: Layout,
-    fill: u8,
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn e5_any_script_keeps_every_block((region, zeroed, script) in script()) {
+        let mut shadow = LocalShadow::new(region, zeroed);
+        for operation in script {
+            shadow.apply(operation);
+            shadow.check();
+        }
+        shadow.finish();
+    }
+
+    #[test]
+    fn c22_any_script_on_changing_cores_keeps_every_block((region, zeroed, script) in script()) {
+        let mut shadow = Shadow::<NoLock, ChosenCore, 4>::new(region, zeroed);
+        for operation in script {
+            shadow.apply(operation);
+            shadow.check();
+        }
+        shadow.finish();
+    }
 }
 
-fn run(seed: u64, region: usize, operations: usize) {
-    let mut random = Random(seed | 1);
-    let mut memory = vec![0u64; region / 8 + 1];
-    let heap = LocalHeap::new();
-    // SAFETY: the vector outlives the heap and is not used otherwise.
-    unsafe { heap.claim_raw(memory.as_mut_ptr().cast(), region) }.unwrap();
-    let mut live: Vec<Block> = Vec::new();
-    let mut failures = 0;
-    for step in 0..operations {
-        let phase = (step / 2000) % 3;
-        match random.below(10) {
-            0..=3 | 4 if phase != 1 || live.is_empty() => {
-                let size = match random.below(8) {
-                    0 => random.below(region / 4) + 1,
-                    1..=2 => random.below(1024) + 1,
-                    _ => random.below(80) + 1,
-                };
-                let align = 1
-                    << if random.below(8) == 0 {
-                        random.below(12)
-                    } else {
-                        random.below(4)
-                    };
-                let layout = Layout::from_size_align(size, align).unwrap();
-                let zeroed = random.below(4) == 0;
-                let start = unsafe {
-                    if zeroed {
-                        heap.alloc_zeroed(layout)
-                    } else {
-                        heap.alloc(layout)
-                    }
-                };
-                if start.is_null() {
-                    failures += 1;
-                    continue;
-                }
-                assert!((start as usize).is_multiple_of(align), "seed {seed}");
-                let from = memory.as_ptr() as usize;
-                assert!(start as usize >= from && start as usize + size <= from + region);
-                for other in &live {
-                    let (a, b) = (start as usize, other.start as usize);
-                    assert!(
-                        a + size <= b || b + other.layout.size() <= a,
-                        "seed {seed}: overlap at step {step}"
-                    );
-                }
-                let fill = random.next() as u8;
-                unsafe {
-                    if zeroed {
-                        assert!((0..size).all(|at| *start.add(at) == 0), "seed {seed}");
-                    }
-                    start.write_bytes(fill, size);
-                }
-                live.push(Block { start, layout, fill });
-            }
-            9 if !live.is_empty() => {
-                let at = random.below(live.len());
-                let block = &mut live[at];
-                let size = match random.below(3) {
-                    0 => random.below(block.layout.size() + 20) + 1,
-                    1 => block.layout.size() + random.below(64) + 1,
-                    _ => random.below(2048) + 1,
-                };
-                unsafe {
-                    let start = heap.realloc(block.start, block.layout, size);
-                    if start.is_null() {
-                        failures += 1;
-                    } else {
-                        let kept = size.min(block.layout.size());
-                        assert!(
-                            (0..kept).all(|i| *start.add(i) == block.fill),
-                            "seed {seed}: realloc at step {step}"
-                        );
-                        start.write_bytes(block.fill, size);
-                        block.start = start;
-                        block.layout = Layout::from_size_align(size, block.layout.align()).unwrap();
-                    }
-                }
-            }
-            _ if !live.is_empty() => {
-                let block = live.swap_remove(random.below(live.len()));
-                unsafe {
-                    assert!(
-                        (0..block.layout.size()).all(|i| *block.start.add(i) == block.fill),
-                        "seed {seed}: {step}"
-                    );
-                    heap.dealloc(block.start, block.layout);
-                }
-            }
-            _ => {}
-        }
-        if step % 64 == 0 {
-            heap.check()
-                .unwrap_or_else(|fault| panic!("seed {seed}, step {step}: {fault}"));
-            let used: usize = live.iter().map(|block| block.layout.size().next_multiple_of(8)).sum();
-            assert_eq!(heap.load().used, used, "seed {seed}, step {step}");
+/// Many operations, in phases of growth and of decline, so that memory becomes plentiful and short again and again.
+fn long_run<const CONTEXTS: usize>(seed: u64, region: usize) {
+    let mut random = Random::new(seed);
+    let mut shadow = Shadow::<NoLock, ChosenCore, CONTEXTS>::new(region, seed.is_multiple_of(2));
+    for step in 0..scaled(20_000) {
+        let growing = !step.is_multiple_of(3000) && step % 3000 < 2000;
+        shadow.apply(Operation::random(&mut random, region, growing));
+        if step.is_multiple_of(64) {
+            shadow.check();
         }
     }
-    let _ = failures;
-    for block in live.drain(..) {
-        unsafe { heap.dealloc(block.start, block.layout) };
+    shadow.finish();
+}
+
+fn long_runs<const CONTEXTS: usize>(seeds: std::ops::Range<u64>) {
+    for seed in seeds {
+        let region =
+            [512, 1024, 4096, 16 << 10, 64 << 10, 256 << 10, 1 << 20][seed as usize % 7] + (seed as usize % 5) * 8;
+        if let Err(panic) = std::panic::catch_unwind(|| long_run::<CONTEXTS>(seed, region)) {
+            eprintln!("failed with seed {seed}, {region} bytes, {CONTEXTS} contexts");
+            std::panic::resume_unwind(panic);
+        }
     }
-    heap.trim();
-    heap.check().unwrap();
-    let stats = heap.stats();
-    assert_eq!(
-        (stats.used, stats.largest_free),
-        (0, stats.capacity),
-        "seed {seed}: not whole again"
-    );
 }
 
 #[test]
-fn e5_random_operations_keep_every_block() {
-    for seed in 1..200 {
-        run(
-            seed * 7919,
-            [1024, 4096, 16384, 65536, 1 << 20][seed as usize % 5],
-            12_000,
-        );
-    }
+fn e5_long_random_runs_keep_every_block() {
+    long_runs::<1>(1..1 + scaled(140) as u64);
+}
+
+#[test]
+fn c22_long_random_runs_on_changing_cores_keep_every_block() {
+    long_runs::<4>(1000..1000 + scaled(70) as u64);
 }

@@ -1,0 +1,83 @@
+//! Memory to give to a heap.
+
+use std::alloc::{Layout, alloc, alloc_zeroed, dealloc};
+use std::mem::MaybeUninit;
+
+/// Memory that starts at a page, so that what happens does not depend on where it lies. Freed when dropped.
+pub struct Memory {
+    start: *mut u8,
+    layout: Layout,
+}
+
+impl Memory {
+    /// `bytes` bytes that hold rubbish.
+    pub fn new(bytes: usize) -> Memory {
+        let memory = Memory::with(bytes, alloc);
+        // SAFETY: the memory is ours and as long.
+        unsafe { memory.start.write_bytes(0xA5, bytes) };
+        memory
+    }
+
+    /// `bytes` bytes that are zero.
+    pub fn zeroed(bytes: usize) -> Memory {
+        Memory::with(bytes, alloc_zeroed)
+    }
+
+    fn with(bytes: usize, alloc: unsafe fn(Layout) -> *mut u8) -> Memory {
+        let layout = Layout::from_size_align(bytes, 4096).unwrap();
+        // SAFETY: no caller asks for no bytes.
+        let start = unsafe { alloc(layout) };
+        assert!(!start.is_null(), "the test has memory");
+        Memory { start, layout }
+    }
+
+    /// The first byte.
+    pub fn start(&self) -> *mut u8 {
+        self.start
+    }
+
+    /// The number of bytes.
+    pub fn bytes(&self) -> usize {
+        self.layout.size()
+    }
+
+    /// Whether `bytes` bytes at `address` lie in it.
+    pub fn contains(&self, address: usize, bytes: usize) -> bool {
+        let start = self.start as usize;
+        address >= start && bytes <= self.bytes() && address - start <= self.bytes() - bytes
+    }
+}
+
+impl Drop for Memory {
+    fn drop(&mut self) {
+        // SAFETY: it was allocated with this layout, and whoever used it is gone.
+        unsafe { dealloc(self.start, self.layout) };
+    }
+}
+
+/// A static of `N` bytes, given away once.
+#[repr(C, align(64))]
+pub struct StaticMemory<const N: usize>(
+    std::cell::UnsafeCell<[MaybeUninit<u8>; N]>,
+    std::sync::atomic::AtomicBool,
+);
+
+// SAFETY: the bytes are reached only through `take`, which gives them to one caller.
+unsafe impl<const N: usize> Sync for StaticMemory<N> {}
+
+impl<const N: usize> StaticMemory<N> {
+    /// Memory that nobody has.
+    pub const fn new() -> Self {
+        StaticMemory(
+            std::cell::UnsafeCell::new([MaybeUninit::uninit(); N]),
+            std::sync::atomic::AtomicBool::new(false),
+        )
+    }
+
+    /// The bytes.
+    pub fn take(&'static self) -> &'static mut [MaybeUninit<u8>] {
+        assert!(!self.1.swap(true, std::sync::atomic::Ordering::Relaxed), "taken twice");
+        // SAFETY: this is the only reference that is ever made.
+        unsafe { &mut *self.0.get() }
+    }
+}

@@ -1,0 +1,28 @@
+//! What the test programs share: memory to give to a heap, random numbers, and the shadow model.
+
+#![allow(dead_code, unused_imports, reason = "each program uses a part of it")]
+
+pub mod memory;
+pub mod operation;
+pub mod random;
+pub mod shadow;
+pub mod watch;
+
+pub use memory::Memory;
+pub use operation::Operation;
+pub use random::Random;
+pub use shadow::Shadow;
+
+/// `count`, scaled to the percentage in the environment variable `TERRACE_TEST_SCALE`; at least 1. Checkers that slow
+/// the program down a hundredfold set it to a few percent.
+pub fn scaled(count: usize) -> usize {
+    (count * scale() / 100).max(1)
+}
+
+/// The percentage in the environment variable `TERRACE_TEST_SCALE`, or 100.
+pub fn scale() -> usize {
+    match std::env::var("TERRACE_TEST_SCALE") {
+        Ok(percent) => percent.parse().expect("TERRACE_TEST_SCALE is a percentage"),
+        Err(_) => 100,
+    }
+}
