@@ -15,8 +15,10 @@
 mod adversary;
 mod allocators;
 mod blocks;
+mod board;
 mod callgrind;
 mod density;
+mod firmware;
 mod instructions;
 mod machine;
 mod mix;
@@ -28,6 +30,7 @@ mod record;
 mod region;
 mod replay;
 mod scaling;
+mod size;
 mod step;
 mod subject;
 mod table;
@@ -62,6 +65,8 @@ fn main() -> ExitCode {
                 scaling::run(&options);
                 Ok(())
             }
+            "m4" => board::run(&options),
+            "size" => size::run(&options),
             "traces" => {
                 programs::describe();
                 Ok(())

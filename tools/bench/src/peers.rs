@@ -164,17 +164,21 @@ unsafe impl dlmalloc::Allocator for OneSpan {
 /// dlmalloc over the region, with its passes that give memory back turned off.
 pub type Dlmalloc<R> = Locked<R, dlmalloc::Dlmalloc<OneSpan>>;
 
+pub const fn new_dlmalloc() -> dlmalloc::Dlmalloc<OneSpan> {
+    let mut heap = dlmalloc::Dlmalloc::new_with_allocator(OneSpan(core::cell::Cell::new((null_mut(), 0))));
+    // Asks for little, so that the first request does not exceed a small region.
+    heap.set_granularity(32 * size_of::<usize>());
+    heap.set_max_release_check_rate(0);
+    heap
+}
+
 // SAFETY: the crate's own contracts.
 unsafe impl Raw for dlmalloc::Dlmalloc<OneSpan> {
     const NAME: &'static str = "dlmalloc";
     const RESIZES: bool = true;
 
     fn empty() -> Self {
-        let mut heap = dlmalloc::Dlmalloc::new_with_allocator(OneSpan(core::cell::Cell::new((null_mut(), 0))));
-        // Asks for little, so that the first request does not exceed a small region.
-        heap.set_granularity(32 * size_of::<usize>());
-        heap.set_max_release_check_rate(0);
-        heap
+        new_dlmalloc()
     }
 
     unsafe fn give(&mut self, start: *mut u8, len: usize) -> bool {

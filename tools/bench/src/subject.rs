@@ -59,6 +59,12 @@ pub unsafe trait Raw: Send + 'static {
 /// A [`Raw`] allocator behind a lock.
 pub struct Locked<R, T>(Mutex<R, T>);
 
+impl<R: RawMutex, T> Locked<R, T> {
+    pub const fn new(heap: T) -> Self {
+        Locked(Mutex::new(heap))
+    }
+}
+
 // SAFETY: every call goes to a `Raw`, whose contracts are the same, with the lock held.
 unsafe impl<R: RawMutex, T: Raw> GlobalAlloc for Locked<R, T> {
     #[inline]
@@ -98,7 +104,7 @@ unsafe impl<R: RawMutex + Sync + Send + 'static, T: Raw> Subject for Locked<R, T
     const NAME: &'static str = T::NAME;
 
     fn fresh() -> Self {
-        Locked(Mutex::new(T::empty()))
+        Locked::new(T::empty())
     }
 
     unsafe fn claim(&self, start: *mut u8, len: usize) -> bool {

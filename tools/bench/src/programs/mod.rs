@@ -8,6 +8,7 @@ mod script;
 use crate::{
     record::record,
     table::{Table, grouped},
+    trace::Trace,
     workload::Workload,
 };
 
@@ -26,8 +27,8 @@ pub fn traces() -> Vec<Workload> {
 }
 
 /// The device's trace alone.
-pub fn device() -> Workload {
-    Workload::new("trace device", record(device::run))
+pub fn device() -> Trace {
+    record(device::run)
 }
 
 /// Prints what each program asks for. The digest changes if, and only if, a trace does: figures of runs with the same
