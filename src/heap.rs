@@ -87,8 +87,6 @@ struct Shared {
     /// The last post that was handled.
     post_seen: u32,
     polling: bool,
-    /// The most bytes that were ever taken from the spans.
-    peak_taken: usize,
 }
 
 impl Shared {
@@ -99,7 +97,6 @@ impl Shared {
         journal: Journal::EMPTY,
         post_seen: 0,
         polling: false,
-        peak_taken: 0,
     };
 }
 

@@ -89,7 +89,6 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
         // SAFETY: the caller's block is one of this heap, with this size.
         let done = self.enter(|context, shared| unsafe {
             let done = shared.pool.resize(context, block, layout.size(), new_size);
-            shared.note_peak();
             shared.account(context);
             done
         });
@@ -141,7 +140,7 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
             if joined.is_none() {
                 shared.fail(context, new.size());
             }
-            shared.note_peak();
+            shared.pool.note_peak();
             joined
         });
         let Some((start, bytes)) = joined else {
@@ -160,11 +159,6 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
 }
 
 impl Shared {
-    /// Takes note of what is taken, after a block grew.
-    fn note_peak(&mut self) {
-        self.peak_taken = self.peak_taken.max(self.taken());
-    }
-
     /// Whether the block, if there is one, lies where nothing was handed out before `fresh` rose.
     fn is_fresh(&self, block: *mut u8, fresh: u32) -> bool {
         let address = block as usize;

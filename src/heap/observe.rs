@@ -69,7 +69,7 @@ impl Shared {
             free: load.free(),
             idle,
             largest_free: (largest as usize) << GRANULE_SHIFT,
-            peak: self.peak_taken,
+            peak: self.pool.peak() * GRANULE,
             bookkeeping: self.pool.regions().map(|region| region.bookkeeping()).sum(),
             spans: self.pool.regions().filter(|region| region.granules() != 0).count(),
             allocations: cache_hits.wrapping_add(others),
@@ -89,6 +89,7 @@ impl Shared {
             result.is_err().then_some(())
         });
         result?;
+        self.pool.check()?;
         all.each(|context| {
             if result.is_ok() {
                 result = check_context(context, &self.pool);

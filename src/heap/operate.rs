@@ -180,13 +180,11 @@ impl Shared {
     /// As [`Shared::allocate`], but does not note a failure.
     #[inline(always)]
     pub(super) fn pool_allocate(&mut self, context: &mut Context, layout: Layout) -> *mut u8 {
-        let block = if layout.align() <= GRANULE {
+        if layout.align() <= GRANULE {
             self.pool.allocate(context, layout.size())
         } else {
             self.pool.allocate_aligned(context, layout.size(), layout.align())
-        };
-        self.peak_taken = self.peak_taken.max(self.taken());
-        block
+        }
     }
 
     /// Notes a failed request: low memory is due.
@@ -206,8 +204,16 @@ impl Shared {
     /// Takes note of the load after a slow operation. Where it is far from the next watermark, that is one comparison:
     /// the pool lets nothing be cached beyond the alarm level, so no operation can cross a watermark unseen.
     #[inline(always)]
-    pub(super) fn account(&mut self, context: &Context) {
-        if self.pool.free() < self.pool.alarm || self.watch.is_disarmed() {
+    pub(super) fn account(&mut self, context: &mut Context) {
+        if self.pool.is_noticed() {
+            self.look(context);
+        }
+    }
+
+    #[inline(never)]
+    fn look(&mut self, context: &mut Context) {
+        self.pool.look(context);
+        if self.pool.is_alarmed() || self.watch.is_disarmed() {
             self.observe(context.idle());
         }
     }
@@ -225,7 +231,9 @@ impl Shared {
     /// Tells the pool from which level on each change of the load must be seen.
     pub(super) fn set_alarm(&mut self) {
         let capacity = self.pool.granules();
-        // Granules in use at the watermark, rounded down, so that it is not passed unseen.
-        self.pool.alarm = (capacity + 1).saturating_sub(self.watch.alarm() / GRANULE);
+        // Granules in use at the watermark, rounded down, so that it is not passed unseen. Disarmed, the fall to the low
+        // watermark must be seen as well.
+        let alarm = (capacity + 1).saturating_sub(self.watch.alarm() / GRANULE);
+        self.pool.set_alarm(alarm, self.watch.is_disarmed());
     }
 }

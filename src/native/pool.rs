@@ -17,9 +17,10 @@
 
 use super::context::Context;
 use super::context::Pushed;
+use crate::base::fault::{Fault, FaultKind};
 use crate::base::granule::{GRANULE, GRANULE_SHIFT, MAX_GRANULES, granules};
-use crate::region::Region;
 use crate::region::span::{ClaimError, MAX_CACHED};
+use crate::region::{Fit, Region};
 
 /// The free block that must be left while memory counts as plentiful: this part of the first span, as a shift.
 const RESERVE_SHIFT: u32 = 4;
@@ -66,7 +67,19 @@ pub(crate) struct Pool {
     /// The size of the largest free block below which memory is short, in granules.
     reserve: u32,
     /// Free granules below which nothing is cached, so that each change of the load is seen.
-    pub alarm: usize,
+    alarm: usize,
+    /// Free granules below which an operation takes a closer look: the alarm level, a new peak, or enough less than at
+    /// the last look that what may be cached has changed.
+    notice: usize,
+    /// The least free granules that there have been.
+    least: usize,
+    /// Whether every operation takes that look.
+    is_watched: bool,
+    /// How blocks are chosen, by what was seen at the last look.
+    fit: Fit,
+    /// Granules of the spans behind the first one, free and in all.
+    free_elsewhere: usize,
+    granules_elsewhere: usize,
     /// Contexts that share what may be cached.
     contexts: u32,
     pub steps: Steps,
@@ -77,6 +90,12 @@ impl Pool {
         region: Region::EMPTY,
         reserve: 0,
         alarm: 0,
+        notice: usize::MAX,
+        least: usize::MAX,
+        is_watched: false,
+        fit: Fit::Dense,
+        free_elsewhere: 0,
+        granules_elsewhere: 0,
         contexts: 1,
         steps: Steps {
             bumped: 0,
@@ -119,6 +138,8 @@ impl Pool {
     /// `place` is valid for a `Region` as long as the heap is used, and belongs to nobody else.
     pub(crate) unsafe fn append(&mut self, place: *mut Region, region: Region) {
         let mut last = &mut self.region;
+        self.granules_elsewhere += region.granules() as usize;
+        self.free_elsewhere += region.free() as usize;
         // SAFETY: LINKS, as in `regions`; the caller gives `place`.
         unsafe {
             place.write(region);
@@ -127,6 +148,29 @@ impl Pool {
             }
         }
         last.next = place;
+    }
+
+    /// Verifies the counts over the spans behind the first one. O(spans).
+    ///
+    /// # Errors
+    /// `WrongCount`.
+    pub(crate) fn check(&self) -> Result<(), Fault> {
+        let sum = |count: fn(&Region) -> u32| {
+            self.regions()
+                .skip(1)
+                .map(|region| count(region) as usize)
+                .sum::<usize>()
+        };
+        if sum(Region::free) == self.free_elsewhere && sum(Region::granules) == self.granules_elsewhere {
+            return Ok(());
+        }
+        Err(Fault::new(FaultKind::WrongCount, self.region.start()))
+    }
+
+    /// Counts the free granules of the spans behind the first one anew, after a change that was not counted. O(spans).
+    #[cold]
+    pub(super) fn count_elsewhere(&mut self) {
+        self.free_elsewhere = self.regions().skip(1).map(|region| region.free() as usize).sum();
     }
 
     /// Whether `start..start + bytes` may become a further span.
@@ -151,46 +195,96 @@ impl Pool {
         Ok(())
     }
 
-    /// Free granules of all spans that are in the buckets. O(spans).
+    /// Free granules of all spans that are in the buckets. O(1).
     #[inline(always)]
     pub(crate) fn free(&self) -> usize {
-        if self.region.next.is_null() {
-            return self.region.free() as usize;
-        }
-        self.regions().map(|region| region.free() as usize).sum()
+        self.region.free() as usize + self.free_elsewhere
     }
 
-    /// Granules of all spans, free or not. O(spans).
+    /// Granules of all spans, free or not. O(1).
     pub(crate) fn granules(&self) -> usize {
-        self.regions().map(|region| region.granules() as usize).sum()
+        self.region.granules() as usize + self.granules_elsewhere
+    }
+
+    /// The most granules that were ever out of the buckets.
+    pub(crate) fn peak(&self) -> usize {
+        self.granules() - self.least.min(self.granules())
+    }
+
+    /// Takes note of a new peak.
+    pub(crate) fn note_peak(&mut self) {
+        self.least = self.least.min(self.free());
+    }
+
+    /// Sets the free granules below which each change of the load must be seen; if `always`, each change must be seen.
+    pub(crate) fn set_alarm(&mut self, alarm: usize, always: bool) {
+        (self.alarm, self.is_watched) = (alarm, always);
+        self.notice = usize::MAX;
+    }
+
+    /// Whether the load is such that it must be looked at: below the alarm level.
+    #[inline(always)]
+    pub(crate) fn is_alarmed(&self) -> bool {
+        self.free() < self.alarm
+    }
+
+    /// Whether the operation just done calls for [`Pool::look`].
+    #[inline(always)]
+    pub(crate) fn is_noticed(&self) -> bool {
+        self.free() < self.notice
+    }
+
+    /// Takes note of a new peak, and brings what may be cached up to date. O(1).
+    pub(crate) fn look(&mut self, context: &mut Context) {
+        self.note_peak();
+        let plenty = self.settle(context) as usize;
+        let settled = self.free().saturating_sub(plenty >> CACHE_SHIFT);
+        self.notice = if self.is_watched {
+            usize::MAX
+        } else {
+            settled.max(self.alarm).max(self.least)
+        };
     }
 
     /// Serves a request of `size` bytes, not 0, that the cache did not serve; null if it cannot. O(1).
+    #[inline]
     pub(crate) fn allocate(&mut self, context: &mut Context, size: usize) -> *mut u8 {
         let n = granules(size);
-        let block = context.bump(n << GRANULE_SHIFT);
-        if !block.is_null() {
-            self.steps.bumped += 1;
-            return block;
-        }
-        if !is_possible(n) {
-            return core::ptr::null_mut();
-        }
-        let n = n as u32;
-        let plenty = self.settle(context);
-        let quantum = (plenty >> QUANTUM_SHIFT).min(QUANTUM_MAX);
-        if n <= quantum >> BUMP_SHIFT {
-            let block = self.refill(context, n, quantum);
+        if n.wrapping_sub(1) < (QUANTUM_MAX >> BUMP_SHIFT) as usize {
+            let block = self.allocate_small(context, n);
             if !block.is_null() {
                 return block;
             }
         }
-        let block = self.take(n);
+        if !is_possible(n) {
+            return core::ptr::null_mut();
+        }
+        let position = self.region.take(n as u32, self.fit);
+        if position != 0 {
+            self.steps.direct = self.steps.direct.wrapping_add(1);
+            return self.region.pointer_to(position);
+        }
+        let block = self.take_elsewhere(|region| region.take(n as u32, Fit::Dense));
         if !block.is_null() {
-            self.steps.direct += 1;
+            self.steps.direct = self.steps.direct.wrapping_add(1);
             return block;
         }
-        self.rescue(context, |pool| pool.take(n))
+        self.rescue(context, |pool| pool.take(n as u32))
+    }
+
+    /// Serves a small request from the chunk or a new one, if memory is plentiful.
+    #[inline]
+    fn allocate_small(&mut self, context: &mut Context, n: usize) -> *mut u8 {
+        let block = context.bump(n << GRANULE_SHIFT);
+        if !block.is_null() {
+            self.steps.bumped = self.steps.bumped.wrapping_add(1);
+            return block;
+        }
+        if self.fit == Fit::Quick {
+            self.refill(context, n as u32)
+        } else {
+            block
+        }
     }
 
     /// Serves a request of `size` bytes, not 0, at a multiple of `align`, a power of two above the granule. O(1).
@@ -203,7 +297,7 @@ impl Pool {
         self.settle(context);
         let block = self.take_aligned(n, align);
         if !block.is_null() {
-            self.steps.direct += 1;
+            self.steps.direct = self.steps.direct.wrapping_add(1);
             return block;
         }
         self.rescue(context, |pool| pool.take_aligned(n, align))
@@ -219,10 +313,9 @@ impl Pool {
         if unsafe { self.unbump(context, block, n) } {
             return;
         }
-        let plenty = self.settle(context);
-        // SAFETY: the caller gives the block up; what it may cache may have grown by now.
+        // SAFETY: the caller gives the block up.
         unsafe {
-            if is_small && plenty != 0 {
+            if is_small && self.settle(context) != 0 {
                 match context.push(block, n << GRANULE_SHIFT) {
                     Pushed::Cached => return,
                     Pushed::Unfit => {}
@@ -231,7 +324,7 @@ impl Pool {
             }
             self.give(block, n);
         }
-        if plenty == 0 {
+        if self.fit == Fit::Dense {
             self.drain(context);
         }
     }
@@ -259,14 +352,14 @@ impl Pool {
     pub(crate) fn flush(&mut self, context: &mut Context) {
         self.drop_chunk(context);
         while let Some((block, n)) = context.drain(MAX_CACHED + 1) {
-            self.steps.drained += 1;
+            self.steps.drained = self.steps.drained.wrapping_add(1);
             // SAFETY: CACHE: a block that was cached is allocated granules that nobody uses.
             unsafe { self.give(block, n) };
         }
         self.settle(context);
     }
 
-    /// Brings what the context may cache up to date; tells [`Pool::plenty`]. O(1).
+    /// Brings what the context may cache, and how blocks are chosen, up to date; tells [`Pool::plenty`]. O(1).
     #[inline]
     pub(crate) fn settle(&mut self, context: &mut Context) -> u32 {
         let plenty = self.plenty();
@@ -276,6 +369,7 @@ impl Pool {
             plenty / self.contexts
         };
         context.grant((share >> CACHE_SHIFT) as usize);
+        self.fit = if plenty == 0 { Fit::Dense } else { Fit::Quick };
         plenty
     }
 
@@ -283,24 +377,29 @@ impl Pool {
     #[inline(always)]
     fn plenty(&self) -> u32 {
         let largest = self.region.largest_at_least();
-        if largest < self.reserve || self.free() < self.alarm {
+        if largest < self.reserve || self.is_alarmed() {
             0
         } else {
             largest
         }
     }
 
-    /// Takes a chunk, serves `n` granules from it and leaves the rest to the context.
-    fn refill(&mut self, context: &mut Context, n: u32, quantum: u32) -> *mut u8 {
-        let Some(chunk) = self.region.take_chunk(n, quantum) else {
+    /// Takes a chunk, serves `n` granules from it and leaves the rest to the context; null if `n` is too much for a chunk,
+    /// or memory is short.
+    fn refill(&mut self, context: &mut Context, n: u32) -> *mut u8 {
+        let quantum = (self.settle(context) >> QUANTUM_SHIFT).min(QUANTUM_MAX);
+        if n > quantum >> BUMP_SHIFT {
             return core::ptr::null_mut();
-        };
-        self.steps.refills += 1;
-        let block = self.region.pointer_to(chunk.position);
-        let used = (n as usize) << GRANULE_SHIFT;
+        }
+        let position = self.region.take_chunk(quantum);
+        if position == 0 {
+            return core::ptr::null_mut();
+        }
+        self.steps.refills = self.steps.refills.wrapping_add(1);
+        let block = self.region.pointer_to(position);
+        let (used, rest) = ((n as usize) << GRANULE_SHIFT, ((quantum - n) as usize) << GRANULE_SHIFT);
         // SAFETY: BUMP: the chunk's granules are allocated, its bits set and nobody's; so was the old chunk's rest.
         unsafe {
-            let rest = ((chunk.granules as usize) << GRANULE_SHIFT) - used;
             let (old, old_bytes) = context.replace_chunk(block, used, rest);
             if old_bytes != 0 {
                 self.give(old, old_bytes >> GRANULE_SHIFT);
@@ -311,12 +410,12 @@ impl Pool {
 
     /// Takes `n` granules from the first span that has them.
     #[inline]
-    pub(crate) fn take(&mut self, n: u32) -> *mut u8 {
-        let position = self.region.take(n);
+    fn take(&mut self, n: u32) -> *mut u8 {
+        let position = self.region.take(n, Fit::Dense);
         if position != 0 {
             return self.region.pointer_to(position);
         }
-        self.take_elsewhere(|region| region.take(n))
+        self.take_elsewhere(|region| region.take(n, Fit::Dense))
     }
 
     fn take_aligned(&mut self, n: u32, align: usize) -> *mut u8 {
@@ -333,8 +432,10 @@ impl Pool {
         // SAFETY: LINKS, as in `regions`; the pool is borrowed exclusively.
         let mut region = unsafe { self.region.next.as_mut() };
         while let Some(here) = region {
+            let before = here.free();
             let position = take(here);
             if position != 0 {
+                self.free_elsewhere -= (before - here.free()) as usize;
                 return here.pointer_to(position);
             }
             // SAFETY: as above.
@@ -371,6 +472,7 @@ impl Pool {
                 .contains(address)
                 .then(|| unsafe { region.give(region.position_of(address), n) })
         });
+        self.free_elsewhere += n as usize;
     }
 
     /// Gives back one cached block, if one is found soon, and the chunk's rest; for when memory is short. O(1).
@@ -378,7 +480,7 @@ impl Pool {
         if context.rest() != 0 {
             self.drop_chunk(context);
         } else if let Some((block, n)) = context.drain(DRAIN_ENTRIES) {
-            self.steps.drained += 1;
+            self.steps.drained = self.steps.drained.wrapping_add(1);
             // SAFETY: CACHE: a block that was cached is allocated granules that nobody uses.
             unsafe { self.give(block, n) };
         }
@@ -408,7 +510,7 @@ impl Pool {
         }
         let block = again(self);
         if !block.is_null() {
-            self.steps.rescued += 1;
+            self.steps.rescued = self.steps.rescued.wrapping_add(1);
         }
         block
     }

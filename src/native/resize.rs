@@ -33,6 +33,9 @@ impl Pool {
                 .contains(address)
                 .then(|| unsafe { region.grow(region.position_of(address), n as u32, wanted as u32) })
         });
+        if grown == Some(true) && !self.region.contains(address) {
+            self.count_elsewhere();
+        }
         grown == Some(true)
     }
 
@@ -40,10 +43,6 @@ impl Pool {
     /// As for [`Pool::resize`]; `wanted`, not 0, is less than `n`; both are granules.
     unsafe fn shrink(&mut self, context: &mut Context, block: *mut u8, n: usize, wanted: usize) {
         let tail = block.wrapping_add(wanted << GRANULE_SHIFT);
-        // SAFETY: the block's tail is the caller's to give, so its granules are.
-        if unsafe { self.unbump(context, tail, n - wanted) } {
-            return;
-        }
         let address = block as usize;
         self.find_region(|region| {
             region.contains(address).then(|| {
@@ -52,7 +51,11 @@ impl Pool {
             })
         });
         // SAFETY: the tail is a block of its own now, and nobody's.
-        unsafe { self.release(context, tail, n - wanted, true) };
+        unsafe {
+            if !self.unbump(context, tail, n - wanted) {
+                self.release(context, tail, n - wanted, true);
+            }
+        }
     }
 
     /// Makes room for `new` bytes by joining the free blocks on both sides to the block of `old` bytes; for when no
@@ -64,7 +67,7 @@ impl Pool {
     pub(crate) unsafe fn join(&mut self, block: *mut u8, old: usize, new: usize) -> Option<(*mut u8, usize)> {
         let (n, wanted) = (granules(old), granules(new));
         let address = block as usize;
-        self.find_region(|region: &mut Region| {
+        let joined = self.find_region(|region: &mut Region| {
             region.contains(address).then(|| {
                 let position = region.position_of(address);
                 // SAFETY: the caller's block is an allocated one of this span.
@@ -79,8 +82,9 @@ impl Pool {
                     ))
                 }
             })
-        })
-        .flatten()
+        });
+        self.count_elsewhere();
+        joined.flatten()
     }
 
     /// Shortens the allocated block of `bytes` at `block` to `new` bytes. O(1).

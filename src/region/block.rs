@@ -11,7 +11,6 @@
 //! the second word of the first granule, read from the back the second word of the last one.
 
 use super::Region;
-use super::class::class_of;
 
 /// Set in `prev` of a block of one granule. Positions and sizes are below it.
 pub(crate) const SINGLE: u32 = 1 << 31;
@@ -55,41 +54,39 @@ impl Region {
         if word & SINGLE != 0 { 1 } else { word }
     }
 
-    /// Puts the block of `size` granules at `position` into its bucket. Does not touch the boundary bits.
+    /// Puts the block of `size` granules at `position` into its bucket, `class`. Does not touch the boundary bits.
     ///
     /// # Safety
     /// The granules are in the span, belong to no other block and are in no list.
     #[inline(always)]
-    pub(super) unsafe fn link(&mut self, position: u32, size: u32) {
-        let class = class_of(size);
+    pub(super) unsafe fn link(&mut self, position: u32, size: u32, class: u32) {
         let head = self.buckets.head(class);
-        let (before, after) = if head == 0 || position < head {
-            (0, head)
-        } else {
-            // SAFETY: BUCKETS: the head is a free block.
-            (head, unsafe { (*self.granule(head))[0] })
-        };
-        // SAFETY: the block's granules are the caller's to give; `before` and `after` are 0 or free blocks in this
-        // bucket, whose first granules hold links.
+        // SAFETY: the block's granules are the caller's to give; the head, if there is one, and the block behind it are
+        // free blocks in this bucket, whose first granules hold links (BUCKETS).
         unsafe {
-            self.write_node(position, size, after, before);
-            if before == 0 {
-                self.buckets.set_head(class, position);
+            if head == 0 || position < head {
+                self.write_node(position, size, head, 0);
+                self.buckets.set_head(class, position, head == 0);
+                if head != 0 {
+                    self.set_prev(head, position);
+                }
             } else {
-                (*self.granule(before))[0] = position;
-            }
-            if after != 0 {
-                self.set_prev(after, position);
+                let second = (*self.granule(head))[0];
+                self.write_node(position, size, second, head);
+                (*self.granule(head))[0] = position;
+                if second != 0 {
+                    self.set_prev(second, position);
+                }
             }
         }
     }
 
-    /// Takes the free block at `position` of `size` granules out of its bucket.
+    /// Takes the free block at `position` out of its bucket, `class`.
     ///
     /// # Safety
     /// FREE: such a block starts there.
     #[inline(always)]
-    pub(super) unsafe fn unlink(&mut self, position: u32, size: u32) {
+    pub(super) unsafe fn unlink(&mut self, position: u32, class: u32) {
         // SAFETY: FREE: the first granule holds the links; a link that is not 0 leads to a free block of the bucket.
         unsafe {
             let [next, prev] = *self.granule(position);
@@ -100,35 +97,45 @@ impl Region {
             if prev != 0 {
                 (*self.granule(prev))[0] = next;
             } else {
-                self.buckets.set_head(class_of(size), next);
+                self.buckets.replace_head(class, next);
             }
         }
     }
 
-    /// Replaces the free block at `position` of `size` granules by one at `to` of `new_size`, which is in the same
-    /// class, in the same place of the list.
+    /// Replaces the free block at `position` by one at `to` of `size` granules, which is in the same class, in the same
+    /// place of the list.
     ///
     /// # Safety
     /// FREE: such a block starts at `position`; the granules of the new one are in the span and belong to no block but
     /// the old one.
     #[inline(always)]
-    pub(super) unsafe fn relink(&mut self, position: u32, to: u32, new_size: u32) {
+    pub(super) unsafe fn relink(&mut self, position: u32, to: u32, size: u32, class: u32) {
         // SAFETY: FREE: as in `unlink`; the caller gives the granules of the new block.
         unsafe {
             let [next, prev] = *self.granule(position);
             let prev = prev & !SINGLE;
-            self.write_node(to, new_size, next, prev);
-            if to == position {
-                return;
-            }
+            self.write_node(to, size, next, prev);
             if next != 0 {
                 self.set_prev(next, to);
             }
             if prev != 0 {
                 (*self.granule(prev))[0] = to;
             } else {
-                self.buckets.swap_head(class_of(new_size), to);
+                self.buckets.set_head(class, to, false);
             }
+        }
+    }
+
+    /// Makes the free block at `position` one of `size` granules, which is in the same class.
+    ///
+    /// # Safety
+    /// FREE: such a block starts at `position`; the granules of the new one are in the span and belong to no other block.
+    #[inline(always)]
+    pub(super) unsafe fn resize_node(&mut self, position: u32, size: u32) {
+        // SAFETY: FREE: the old block's first granule holds its links; the caller gives the granules of the new block.
+        unsafe {
+            let [next, prev] = *self.granule(position);
+            self.write_node(position, size, next, prev & !SINGLE);
         }
     }
 

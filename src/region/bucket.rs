@@ -41,19 +41,42 @@ impl Buckets {
         self.heads[class as usize]
     }
 
-    /// Makes `position`, which may be 0, the first block of `class`.
+    /// Makes `position` the first block of `class`; `was_empty` tells whether there was none.
     #[inline(always)]
-    pub(crate) fn set_head(&mut self, class: u32, position: u32) {
+    pub(crate) fn set_head(&mut self, class: u32, position: u32, was_empty: bool) {
         self.heads[class as usize] = position;
-        let (word, bit) = split(class);
-        let mask = Word::from(position != 0) << bit;
-        self.map[word] = self.map[word] & !(1 << bit) | mask;
+        if was_empty {
+            let (word, bit) = split(class);
+            self.map[word] |= 1 << bit;
+        }
     }
 
-    /// Replaces one head of `class` by another; both are blocks.
+    /// Makes `position`, which may be 0, the first block of `class`, which had one.
     #[inline(always)]
-    pub(crate) fn swap_head(&mut self, class: u32, position: u32) {
+    pub(crate) fn replace_head(&mut self, class: u32, position: u32) {
         self.heads[class as usize] = position;
+        if position == 0 {
+            let (word, bit) = split(class);
+            self.map[word] &= !(1 << bit);
+        }
+    }
+
+    /// The first non-empty class from `class` on, or none.
+    #[inline(always)]
+    pub(crate) fn next(&self, class: u32) -> Option<u32> {
+        let (mut word, bit) = split(class);
+        if word >= WORDS {
+            return None;
+        }
+        let mut bits = self.map[word] & (Word::MAX << bit);
+        while bits == 0 {
+            word += 1;
+            if word == WORDS {
+                return None;
+            }
+            bits = self.map[word];
+        }
+        Some(word as u32 * Word::BITS + bits.trailing_zeros())
     }
 
     /// The non-empty classes from `class` on, in ascending order.
@@ -134,14 +157,14 @@ mod tests {
         assert_eq!(buckets.largest(), 0);
         let classes = [1, 5, 31, 32, 63, CLASSES as u32 - 1];
         for class in classes {
-            buckets.set_head(class, class + 100);
+            buckets.set_head(class, class + 100, true);
             assert_eq!(buckets.largest(), class);
         }
         assert!(buckets.non_empty(1).eq(classes));
         assert!(buckets.non_empty(6).eq([31, 32, 63, CLASSES as u32 - 1]));
         assert!(buckets.non_empty(CLASSES as u32).next().is_none());
         for class in classes {
-            buckets.set_head(class, 0);
+            buckets.replace_head(class, 0);
             assert!(!buckets.is_marked(class));
         }
         assert!(buckets.non_empty(1).next().is_none());

@@ -17,8 +17,9 @@ const EXACT_LOG: u32 = EXACT.trailing_zeros();
 /// The base-two logarithm of the number of classes for each power of two.
 const SPLIT: u32 = if usize::BITS == 64 { 3 } else { 2 };
 
-/// From this size on (the base-two logarithm of it) there is one class for each power of two.
-const TOP_LOG: u32 = if usize::BITS == 64 { 21 } else { 13 };
+/// From this size on (the base-two logarithm of it) there is one class for each power of two. Sizes have 31 bits at most,
+/// so on 64-bit targets, where static memory is no concern, there are no coarse classes.
+const TOP_LOG: u32 = if usize::BITS == 64 { 31 } else { 13 };
 
 const TOP_CLASS: u32 = EXACT + ((TOP_LOG - EXACT_LOG) << SPLIT);
 
@@ -32,7 +33,7 @@ pub(crate) const fn class_of(n: u32) -> u32 {
         return n;
     }
     let log = n.ilog2();
-    if log >= TOP_LOG {
+    if TOP_LOG < 31 && log >= TOP_LOG {
         return TOP_CLASS + (log - TOP_LOG);
     }
     // The bits of `n` below its leading one select the class within the power of two; the leading one itself adds
@@ -55,7 +56,7 @@ pub(crate) const fn floor_of(class: u32) -> u32 {
 }
 
 const _: () = assert!(class_of(EXACT - 1) + 1 == class_of(EXACT));
-const _: () = assert!(class_of((1 << TOP_LOG) - 1) + 1 == class_of(1 << TOP_LOG));
+const _: () = assert!(TOP_LOG == 31 || class_of((1 << TOP_LOG) - 1) + 1 == class_of(1 << TOP_LOG));
 const _: () = assert!(class_of(u32::MAX >> 1) as usize == CLASSES - 1);
 
 #[cfg(test)]

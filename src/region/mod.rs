@@ -30,6 +30,7 @@ mod search;
 pub(crate) mod span;
 
 pub(crate) use map::Cells;
+pub(crate) use search::Fit;
 
 use core::ptr;
 
@@ -169,10 +170,11 @@ impl Region {
         self.fresh
     }
 
-    /// Takes `n` granules, at least 1; returns their position, or 0 if no free block holds them. O(1).
+    /// Takes `n` granules, at least 1, from a block that `fit` chooses; returns their position, or 0 if no free block holds
+    /// them. O(1).
     #[inline]
-    pub(crate) fn take(&mut self, n: u32) -> u32 {
-        let position = self.find(n);
+    pub(crate) fn take(&mut self, n: u32, fit: Fit) -> u32 {
+        let position = self.find(n, fit);
         if position != 0 {
             // SAFETY: `find` returns free blocks of at least `n` granules.
             unsafe { self.carve(position, n) };
@@ -204,24 +206,15 @@ impl Region {
         position
     }
 
-    /// Takes a chunk of `least` to `most` granules, with all its bits set, so that it can be cut up without touching
+    /// Takes a chunk of `n` granules, with all its bits set, so that it can be cut up without touching
     /// them. O(1), plus one byte store for every eight granules.
-    pub(crate) fn take_chunk(&mut self, least: u32, most: u32) -> Option<Chunk> {
-        let mut position = self.find(most.max(least));
-        if position == 0 {
-            position = self.find(least);
+    pub(crate) fn take_chunk(&mut self, n: u32) -> u32 {
+        let position = self.take(n, Fit::Quick);
+        if position != 0 {
+            // SAFETY: the granules are allocated, and nobody's yet.
+            unsafe { self.mark(position, n) };
         }
-        if position == 0 {
-            return None;
-        }
-        // SAFETY: `find` returns a free block of at least `least` granules; no more than its size is carved from it,
-        // and the carved granules are then the caller's.
-        unsafe {
-            let granules = self.size_at(position).min(most.max(least));
-            self.carve(position, granules);
-            self.bits.set_range(position, position + granules);
-            Some(Chunk { position, granules })
-        }
+        position
     }
 
     /// Gives `n` granules back, one allocated block or several that lie side by side; joins them with free neighbours.
@@ -242,20 +235,21 @@ impl Region {
                 self.bits.clear(end - 1);
             } else {
                 let size = self.size_at(end);
-                self.unlink(end, size);
+                self.unlink(end, class_of(size));
                 end += size;
             }
             if self.bits.get(start - 1) {
                 self.bits.clear(start);
-                self.link(start, end - start);
+                self.link(start, end - start, class_of(end - start));
             } else {
                 let size = self.size_before(start);
                 start -= size;
-                if class_of(size) == class_of(end - start) {
-                    self.relink(start, start, end - start);
+                let (old, new) = (class_of(size), class_of(end - start));
+                if old == new {
+                    self.resize_node(start, end - start);
                 } else {
-                    self.unlink(start, size);
-                    self.link(start, end - start);
+                    self.unlink(start, old);
+                    self.link(start, end - start, new);
                 }
             }
         }
@@ -268,31 +262,33 @@ impl Region {
     /// FREE: such a block, of at least `n` granules, starts there.
     #[inline(always)]
     unsafe fn carve(&mut self, position: u32, n: u32) {
+        let rest = position + n;
         // SAFETY: FREE: size and links are in the block; what remains of it becomes a free block with its first bit
         // cleared, while its last bit is clear already and its neighbours are allocated.
         unsafe {
             let size = self.size_at(position);
-            let (rest, rest_size) = (position + n, size - n);
+            let (rest_size, class) = (size - n, class_of(size));
             if rest_size == 0 {
-                self.unlink(position, size);
+                self.unlink(position, class);
             } else {
-                if class_of(rest_size) == class_of(size) {
-                    self.relink(position, rest, rest_size);
+                let rest_class = class_of(rest_size);
+                if rest_class == class {
+                    self.relink(position, rest, rest_size, class);
                 } else {
-                    self.unlink(position, size);
-                    self.link(rest, rest_size);
+                    self.unlink(position, class);
+                    self.link(rest, rest_size, rest_class);
                 }
                 self.bits.clear(rest);
             }
             self.bits.set(position);
             self.bits.set(rest - 1);
-            self.free -= n;
-            if self.newest == position {
-                self.newest = 0;
-            }
-            if rest > self.fresh {
-                self.fresh = rest;
-            }
+        }
+        self.free -= n;
+        if self.newest == position {
+            self.newest = 0;
+        }
+        if rest > self.fresh {
+            self.fresh = rest;
         }
     }
 

@@ -1,5 +1,8 @@
 //! Which free block serves a request: the policy on which density depends.
 //!
+//! While memory is plentiful ([`Fit::Quick`]), any block that is large enough does: the head of the first non-empty class
+//! whose blocks are. When it is short ([`Fit::Dense`]):
+//!
 //! 1. *Near fit.* The smallest of the first blocks of the request's own class that is large enough, or the head of the
 //!    first non-empty class whose blocks are at most a quarter larger.
 //! 2. *Lowest address.* Otherwise the block will be split anyway: of the heads of the next few non-empty classes, the one
@@ -22,11 +25,33 @@ const CANDIDATES: usize = 6;
 /// Blocks that are looked at for an aligned request that no sufficiently larger block serves.
 const ALIGNED_SCAN: usize = 6;
 
+/// How to choose.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Fit {
+    /// The first block that is found.
+    Quick,
+    /// The block that keeps the rest of memory most useful.
+    Dense,
+}
+
 impl Region {
     /// A free block of at least `n` granules, or 0.
     #[inline]
-    pub(super) fn find(&self, n: u32) -> u32 {
-        let mut class = class_of(n);
+    pub(super) fn find(&self, n: u32, fit: Fit) -> u32 {
+        let class = class_of(n);
+        if fit == Fit::Quick {
+            // Blocks of the request's own class may be too small, unless it holds one size.
+            let from = class + u32::from(n >= EXACT);
+            if let Some(class) = self.buckets.next(from) {
+                return self.buckets.head(class);
+            }
+        }
+        self.find_dense(n, class)
+    }
+
+    /// As [`Region::find`], for [`Fit::Dense`]; `class` is that of `n`.
+    #[inline(never)]
+    fn find_dense(&self, n: u32, mut class: u32) -> u32 {
         if n >= EXACT {
             let found = self.best_of(class, n);
             if found != 0 {
@@ -86,7 +111,7 @@ impl Region {
                 return block;
             }
         }
-        match self.find(with_slack) {
+        match self.find(with_slack, Fit::Dense) {
             0 => self.fitting(self.newest, n, align),
             found => found,
         }

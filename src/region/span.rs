@@ -27,8 +27,8 @@ pub(crate) const VERSION: u8 = 1;
 /// The smallest span, in bytes.
 pub const MIN_SPAN: usize = 512;
 
-/// The largest number of cached sizes for one context: 8 to 1,024 bytes.
-pub(crate) const MAX_CACHED: usize = 128;
+/// The largest number of cached sizes for one context: 8 to 4,096 bytes.
+pub(crate) const MAX_CACHED: usize = 512;
 
 /// The self-description at the start of a span, so that a raw dump can be decoded.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
