@@ -1,6 +1,7 @@
 //! Does the board keep its promises? Timer, instruction counter, and the two against each other.
 
-#![cfg_attr(target_os = "none", no_std, no_main)]
+#![no_main]
+#![cfg_attr(target_os = "none", no_std)]
 
 use core::sync::atomic::{AtomicU32, Ordering};
 

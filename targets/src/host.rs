@@ -1,7 +1,7 @@
 //! The same on a host: a thread is the timer, a child process may panic.
 
 use std::{
-    env,
+    env, panic,
     process::{self, Command, Stdio},
     sync::{
         Mutex, PoisonError,
@@ -19,6 +19,17 @@ pub const REGION_BYTES: usize = 128 * 1024; // pointers are twice as long as on 
 /// The number of the timer that runs; another number ends its thread.
 static CURRENT: AtomicU32 = AtomicU32::new(0);
 static THREAD: Mutex<Option<JoinHandle<()>>> = Mutex::new(None);
+
+/// Runs the program. Called once, by the C library.
+pub fn start(main: fn()) -> ! {
+    // No unwinding and no backtrace, which would need more memory than there may be: the end, as on a board.
+    panic::set_hook(Box::new(|info| {
+        eprintln!("{info}");
+        exit(101)
+    }));
+    main();
+    exit(0)
+}
 
 pub fn every(micros: u32, handler: fn()) {
     stop();
@@ -40,10 +51,8 @@ pub fn stop() {
     CURRENT.fetch_add(1, Ordering::Relaxed);
     let thread = THREAD.lock().unwrap_or_else(PoisonError::into_inner).take();
     let handler_is_caller = |thread: &JoinHandle<()>| thread.thread().id() == thread::current().id();
-    if let Some(thread) = thread.filter(|thread| !handler_is_caller(thread))
-        && thread.join().is_err()
-    {
-        exit(101); // the handler panicked, which would have ended a board too
+    if let Some(thread) = thread.filter(|thread| !handler_is_caller(thread)) {
+        thread.join().expect("a panic of the handler ends the program");
     }
 }
 

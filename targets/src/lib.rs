@@ -1,8 +1,9 @@
 //! What a program needs around it to run on one of terrace's boards under QEMU, and the same on a host, so that one
 //! source is firmware and host program at once:
 //!
-//! ```
-//! #![cfg_attr(target_os = "none", no_std, no_main)]
+//! ```no_run
+//! #![no_main]
+//! #![cfg_attr(target_os = "none", no_std)]
 //!
 //! terrace_board::entry!(main);
 //!
@@ -13,9 +14,9 @@
 //!
 //! | | on a board | on a host |
 //! |---|---|---|
-//! | [`entry!`] | reset, `main`, exit status 0 | the usual `main` |
+//! | [`entry!`] | reset, `main`, exit status 0 | the same, from C's `main` |
 //! | [`println!`] | semihosting, QEMU's standard output | `std` |
-//! | panic | message on standard error, status 101 | `std`, status 101 |
+//! | panic | message on standard error, status 101 | the same |
 //! | fault | message on standard error, status 102 | a signal |
 //! | stack overflow | found at the end, status 103 | a signal |
 //! | [`every`] | timer interrupt: SysTick, or the CLINT's `mtimer` | a thread |
@@ -46,20 +47,19 @@ pub use platform::{NAME, REGION_BYTES, exit, expect_panic, idle, instructions};
 #[cfg(all(target_os = "none", feature = "defmt"))]
 use defmt_semihosting as _;
 
-#[cfg(target_os = "none")]
 #[doc(hidden)]
 pub mod private {
-    pub use crate::firmware::start;
+    pub use crate::platform::start;
+    #[cfg(target_os = "none")]
     pub use semihosting;
 }
 
-/// Makes `$main`, a `fn()`, the program: it runs after reset, and when it returns, the exit status is 0.
+/// Makes `$main`, a `fn()`, the program: it is the first thing that runs, and when it returns, the exit status is 0.
 ///
-/// On a host the function must be called `main`; it is then the ordinary one.
+/// A host takes C's `main` for it, not Rust's: `std` allocates before that runs, and no heap has been claimed then.
 #[macro_export]
 macro_rules! entry {
     ($main:ident) => {
-        #[cfg(target_os = "none")]
         #[unsafe(export_name = "main")]
         extern "C" fn __terrace_board_main() -> ! {
             $crate::private::start($main)
