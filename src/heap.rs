@@ -87,6 +87,8 @@ struct Shared {
     /// The last post that was handled.
     post_seen: u32,
     polling: bool,
+    /// With several contexts: the load has reached the watermark, unless other contexts hold enough of it.
+    is_doubtful: bool,
 }
 
 impl Shared {
@@ -97,6 +99,7 @@ impl Shared {
         journal: Journal::EMPTY,
         post_seen: 0,
         polling: false,
+        is_doubtful: false,
     };
 }
 

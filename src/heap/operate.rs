@@ -149,10 +149,42 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
         self.lock_shared();
         // SAFETY: both locks are held until the unlocks, so these are the only references; `work` runs no user code.
         unsafe {
-            let result = work(&mut *slot.context.get(), &mut *self.shared.get());
+            let shared = &mut *self.shared.get();
+            let result = work(&mut *slot.context.get(), shared);
+            if CONTEXTS > 1 && shared.is_doubtful {
+                self.confirm(slot, shared);
+            }
             self.unlock_shared();
             slot.lock.unlock();
             result
+        }
+    }
+
+    /// Shows the load to the watch, if no other core is using its context right now: what that holds is not in use, and
+    /// how much that is can't be known meanwhile. The next slow operation, or the poll, tries again.
+    ///
+    /// # Safety
+    /// `own` is locked, and so is `shared`.
+    #[cold]
+    unsafe fn confirm(&self, own: &Slot<L>, shared: &mut Shared) {
+        shared.is_doubtful = false;
+        let is_own = |slot: &Slot<L>| ptr::eq(slot, own);
+        let taken = self
+            .slots
+            .iter()
+            .take_while(|slot| is_own(slot) || slot.lock.try_lock());
+        let (mut locked, mut idle) = (0, 0);
+        for slot in taken {
+            locked += 1;
+            // SAFETY: the slot is locked, by the caller or just now.
+            idle += unsafe { (*slot.context.get()).idle() };
+        }
+        if locked == CONTEXTS {
+            shared.observe(idle);
+        }
+        for slot in self.slots[..locked].iter().rev().filter(|slot| !is_own(slot)) {
+            // SAFETY: it was locked above.
+            unsafe { slot.lock.unlock() };
         }
     }
 
@@ -214,7 +246,17 @@ impl Shared {
     fn look(&mut self, context: &mut Context) {
         self.pool.look(context);
         if self.pool.is_alarmed() || self.watch.is_disarmed() {
-            self.observe(context.idle());
+            self.suspect(context.idle());
+        }
+    }
+
+    /// Shows the load to the watch as far as this context knows it: what other contexts hold counts as in use. That may
+    /// arm the watch, but is not enough to raise an alarm.
+    fn suspect(&mut self, idle: usize) {
+        if self.pool.has_one_context() || self.watch.is_disarmed() {
+            self.observe(idle);
+        } else {
+            self.is_doubtful = self.watch.would_raise(self.taken() - idle);
         }
     }
 

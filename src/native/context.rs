@@ -192,16 +192,23 @@ impl Context {
         self.hits
     }
 
+    /// Takes a cached block of `n` granules, or null, for giving it back. O(1).
+    pub(crate) fn take(&mut self, n: usize) -> *mut u8 {
+        let hits = self.hits;
+        let block = self.pop(n << GRANULE_SHIFT);
+        self.hits = hits;
+        block
+    }
+
     /// Takes a cached block, whatever its size, looking at no more than `entries` sizes; tells its granules. O(entries).
     pub(crate) fn drain(&mut self, entries: usize) -> Option<(*mut u8, usize)> {
         if self.max == 0 {
             return None;
         }
         for _ in 0..entries {
-            let (n, hits) = (self.drain_next, self.hits);
-            let block = self.pop(n << GRANULE_SHIFT);
+            let n = self.drain_next;
+            let block = self.take(n);
             if !block.is_null() {
-                self.hits = hits;
                 return Some((block, n));
             }
             self.drain_next = if n >= self.max { 1 } else { n + 1 };

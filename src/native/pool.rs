@@ -211,6 +211,11 @@ impl Pool {
         self.granules() - self.least.min(self.granules())
     }
 
+    /// Whether no other context holds any memory.
+    pub(crate) fn has_one_context(&self) -> bool {
+        self.contexts == 1
+    }
+
     /// Takes note of a new peak.
     pub(crate) fn note_peak(&mut self) {
         self.least = self.least.min(self.free());
@@ -269,7 +274,7 @@ impl Pool {
             self.steps.direct = self.steps.direct.wrapping_add(1);
             return block;
         }
-        self.rescue(context, |pool| pool.take(n as u32))
+        self.rescue(context, n, |pool| pool.take(n as u32))
     }
 
     /// Serves a small request from the chunk or a new one, if memory is plentiful.
@@ -300,7 +305,7 @@ impl Pool {
             self.steps.direct = self.steps.direct.wrapping_add(1);
             return block;
         }
-        self.rescue(context, |pool| pool.take_aligned(n, align))
+        self.rescue(context, n as usize, |pool| pool.take_aligned(n, align))
     }
 
     /// Takes back a block of `n` granules that the cache did not take; `is_small` if it would have been cached, had there
@@ -322,11 +327,13 @@ impl Pool {
                     Pushed::Short => context.undo_push(n << GRANULE_SHIFT),
                 }
             }
-            self.give(block, n);
         }
         if self.fit == Fit::Dense {
             self.drain(context);
         }
+        // Last, so that it is the newest free block, where the same aligned request finds it again.
+        // SAFETY: the caller gives the block up.
+        unsafe { self.give(block, n) };
     }
 
     /// Puts the block of `n` granules back to the chunk, if it is the last one of it. O(1), plus one byte store for every
@@ -497,10 +504,10 @@ impl Pool {
         }
     }
 
-    /// Gives a bounded number of cached blocks back and asks once more.
+    /// Gives a bounded number of cached blocks back, the last freed one of `n` granules among them, and asks again.
     #[cold]
     #[inline(never)]
-    fn rescue(&mut self, context: &mut Context, again: impl FnOnce(&mut Pool) -> *mut u8) -> *mut u8 {
+    fn rescue(&mut self, context: &mut Context, n: usize, again: impl Fn(&mut Pool) -> *mut u8) -> *mut u8 {
         self.settle(context);
         if context.idle() == 0 {
             return core::ptr::null_mut();
@@ -508,7 +515,17 @@ impl Pool {
         for _ in 0..RESCUE_BLOCKS {
             self.drain(context);
         }
-        let block = again(self);
+        let mut block = again(self);
+        if block.is_null() {
+            // Only an aligned request, which does not look into the cache, gets here with one.
+            let cached = context.take(n);
+            if !cached.is_null() {
+                self.steps.drained = self.steps.drained.wrapping_add(1);
+                // SAFETY: CACHE: a block that was cached is allocated granules that nobody uses.
+                unsafe { self.give(cached, n) };
+                block = again(self);
+            }
+        }
         if !block.is_null() {
             self.steps.rescued = self.steps.rescued.wrapping_add(1);
         }

@@ -23,7 +23,7 @@ impl Pool {
             unsafe { self.shrink(context, block, n, wanted) };
             return true;
         }
-        if block.wrapping_add(n << GRANULE_SHIFT) as usize == context.chunk().0 {
+        if context.rest() != 0 && block.wrapping_add(n << GRANULE_SHIFT) as usize == context.chunk().0 {
             return !context.bump((wanted - n) << GRANULE_SHIFT).is_null();
         }
         let address = block as usize;

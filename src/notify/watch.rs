@@ -172,9 +172,14 @@ impl Watch {
         !self.armed
     }
 
+    /// Whether so many bytes in use would make the callbacks due.
+    pub(crate) fn would_raise(&self, used: usize) -> bool {
+        self.armed && used >= self.high
+    }
+
     /// Takes note of the bytes in use; true if the watch was armed or disarmed by it.
     pub(crate) fn observe(&mut self, used: usize) -> bool {
-        if self.armed && used >= self.high {
+        if self.would_raise(used) {
             self.armed = false;
             self.raise(Pressure::Moderate, Cause::Watermark, used);
             true
