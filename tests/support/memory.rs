@@ -23,8 +23,16 @@ impl Memory {
         Memory::with(bytes, alloc_zeroed)
     }
 
+    /// `bytes` bytes that are zero and take no physical memory until they are touched, wherever they lie.
+    pub fn untouched(bytes: usize) -> Memory {
+        Memory::at(Layout::from_size_align(bytes, 16).unwrap(), alloc_zeroed)
+    }
+
     fn with(bytes: usize, alloc: unsafe fn(Layout) -> *mut u8) -> Memory {
-        let layout = Layout::from_size_align(bytes, 4096).unwrap();
+        Memory::at(Layout::from_size_align(bytes, 4096).unwrap(), alloc)
+    }
+
+    fn at(layout: Layout, alloc: unsafe fn(Layout) -> *mut u8) -> Memory {
         // SAFETY: no caller asks for no bytes.
         let start = unsafe { alloc(layout) };
         assert!(!start.is_null(), "the test has memory");
@@ -75,6 +83,7 @@ impl<const N: usize> StaticMemory<N> {
     }
 
     /// The bytes.
+    #[allow(clippy::mut_from_ref, reason = "once")]
     pub fn take(&'static self) -> &'static mut [MaybeUninit<u8>] {
         assert!(!self.1.swap(true, std::sync::atomic::Ordering::Relaxed), "taken twice");
         // SAFETY: this is the only reference that is ever made.
