@@ -190,8 +190,10 @@ macro_rules! init {
         #[repr(align(16))]
         struct Memory([u8; $bytes]);
         static mut MEMORY: Memory = Memory([0; $bytes]);
+        // A raw pointer, because a reference to a static of another type might be dereferenced to another heap each time.
+        let heap: *const $crate::Heap<_, _, _> = &raw const $heap;
         // SAFETY: the buffer is reached by this expression alone, which always names the same heap; a heap takes memory
-        // once, so the buffer is given away once. It is zero until then.
-        unsafe { $crate::Heap::claim_zeroed(&$heap, (&raw mut MEMORY).cast(), size_of::<Memory>()) }
+        // once, so the buffer is given away once. It is zero until then. The heap is a static.
+        unsafe { $crate::Heap::claim_zeroed(&*heap, (&raw mut MEMORY).cast(), size_of::<Memory>()) }
     }};
 }
