@@ -74,8 +74,8 @@ fn every_freed_block_can_be_had_again<C: CoreId, const N: usize>(seed: u64, byte
         }
     }
     let mut blocks = fill(&heap, &mut random);
-    for at in 0..blocks.len() {
-        let (block, layout) = blocks[at];
+    for entry in &mut blocks {
+        let (block, layout) = *entry;
         choose_core(random.below(4));
         // SAFETY: the block was allocated with this layout; the layout is not empty.
         unsafe {
@@ -86,7 +86,7 @@ fn every_freed_block_can_be_had_again<C: CoreId, const N: usize>(seed: u64, byte
                 "seed {seed}, {bytes} bytes: {layout:?} was just freed\n{}",
                 heap.stats()
             );
-            blocks[at].0 = again;
+            entry.0 = again;
         }
     }
     heap.check().unwrap();

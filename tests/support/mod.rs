@@ -7,6 +7,7 @@ pub mod operation;
 pub mod random;
 pub mod shadow;
 pub mod watch;
+pub mod workload;
 
 pub use memory::Memory;
 pub use operation::Operation;

@@ -1,0 +1,66 @@
+//! A program whose global allocator is a heap behind a critical section (rows A3, A6, E1, E5).
+#![cfg(target_os = "linux")]
+
+mod support;
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::thread;
+
+use terrace::{CriticalSectionHeap, LowMemory, Pressure};
+
+#[global_allocator]
+static HEAP: CriticalSectionHeap = <CriticalSectionHeap>::new();
+
+/// Before `main`, like firmware does: the runtime allocates before it calls `main`.
+extern "C" fn claim() {
+    terrace::init!(HEAP, 64 << 20).expect("the first claim");
+}
+
+#[used]
+// SAFETY: the section holds addresses of functions that the C library calls before `main`; this is one.
+#[unsafe(link_section = ".init_array")]
+static CLAIM: extern "C" fn() = claim;
+
+static CALLS: AtomicUsize = AtomicUsize::new(0);
+
+/// Uses the heap, which deadlocks if it is called inside of it.
+fn on_low_memory(event: &LowMemory, calls: &'static AtomicUsize) {
+    assert_eq!(event.level, Pressure::Moderate);
+    assert!(format!("{event:?}").contains("Posted"));
+    calls.fetch_add(1, Relaxed);
+}
+
+#[test]
+fn e5_threads_share_the_global_allocator() {
+    HEAP.on_low_memory(on_low_memory, &CALLS).unwrap();
+    // What the runtime keeps for good it has by then.
+    support::workload::run(4, 1000);
+    HEAP.trim();
+    let before = HEAP.load().used;
+    assert!(before > 0, "it is the global allocator");
+
+    static DONE: AtomicBool = AtomicBool::new(false);
+    let watcher = thread::spawn(|| {
+        let mut polls = 0;
+        while !DONE.load(Relaxed) {
+            HEAP.post(Pressure::Moderate);
+            let _ = HEAP.poll();
+            HEAP.check().unwrap();
+            assert!(HEAP.stats().used <= HEAP.load().capacity);
+            polls += 1;
+            thread::yield_now();
+        }
+        polls
+    });
+    support::workload::run(4, 500_000);
+    DONE.store(true, Relaxed);
+    let polls: usize = watcher.join().unwrap();
+
+    assert!(CALLS.load(Relaxed) >= 1 && CALLS.load(Relaxed) <= polls);
+    HEAP.trim();
+    HEAP.check().unwrap();
+    let stats = HEAP.stats();
+    assert_eq!((stats.failures, stats.idle), (0, 0));
+    assert_eq!(stats.used, before, "nothing leaks");
+    assert!(stats.allocations > support::scaled(1_000_000), "{stats}");
+}
