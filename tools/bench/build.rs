@@ -2,11 +2,10 @@
 
 use std::{env, fs, path::Path, process::Command};
 
-const PEERS: [&str; 7] = [
+const PEERS: [&str; 6] = [
     "talc",
     "rlsf",
     "linked_list_allocator",
-    "embedded-alloc",
     "buddy_system_allocator",
     "dlmalloc",
     "mimalloc",

@@ -1,7 +1,7 @@
 //! All allocators under comparison, and the static that each lives in.
 
 use crate::{
-    peers::{Buddy, Dlmalloc, EmbeddedTlsf, LinkedList, Llff, Rlsf, Talc},
+    peers::{Buddy, Dlmalloc, LinkedList, Rlsf, Talc, WideTlsf},
     region::Region,
     scaling::Threads,
     subject::Subject,
@@ -10,7 +10,6 @@ use core::{
     alloc::{GlobalAlloc, Layout},
     cell::UnsafeCell,
     mem::MaybeUninit,
-    sync::atomic::{AtomicBool, Ordering},
 };
 
 /// The spin lock that every fixed-region allocator is behind.
@@ -84,8 +83,7 @@ allocators!(
     Talc<Lock>,
     Rlsf<Lock>,
     LinkedList<Lock>,
-    Llff<Lock>,
-    EmbeddedTlsf<Lock>,
+    WideTlsf<Lock>,
     Buddy<Lock>,
     Dlmalloc<Lock>,
     Glibc,
@@ -146,27 +144,3 @@ yardstick!(
     "mimalloc",
     "mimalloc, with memory from the system."
 );
-
-/// The critical section that embedded-alloc asks for: the same kind of spin lock as the others have.
-struct SpinSection;
-
-static SECTION: AtomicBool = AtomicBool::new(false);
-
-// SAFETY: a lock over the whole process. It does not nest, and no heap here is entered while it is held.
-unsafe impl critical_section::Impl for SpinSection {
-    unsafe fn acquire() -> critical_section::RawRestoreState {
-        while SECTION
-            .compare_exchange_weak(false, true, Ordering::Acquire, Ordering::Relaxed)
-            .is_err()
-        {
-            core::hint::spin_loop();
-        }
-        false
-    }
-
-    unsafe fn release(_: critical_section::RawRestoreState) {
-        SECTION.store(false, Ordering::Release);
-    }
-}
-
-critical_section::set_impl!(SpinSection);

@@ -14,7 +14,7 @@ const NOTES: &str = "\
 Mean instructions per call, allocation / free, for `small` (1000 blocks in use) and `fw` (120 blocks in use), about 32 KiB \
 in use, one block at random replaced per step; for the trace of the device, whose sizes are those of its recording on a \
 64-bit host, the mean of all calls. From the first instruction to the return, critical section included. QEMU \
-mps2-an386, `-icount shift=7`, opt-level 3, fat LTO. An asterisk: some requests were refused.";
+mps2-an386, `-icount shift=7`, opt-level 3, fat LTO, embedded-alloc 0.7. An asterisk: some requests were refused.";
 
 pub fn run(options: &Options) -> io::Result<()> {
     let folder = std::env::temp_dir().join(format!("terrace-bench-traces-{}", std::process::id()));

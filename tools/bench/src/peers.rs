@@ -4,8 +4,7 @@
 
 use crate::subject::{Locked, Raw, Subject};
 use core::{
-    alloc::{GlobalAlloc, Layout},
-    marker::PhantomData,
+    alloc::Layout,
     ptr::{NonNull, null_mut},
 };
 use lock_api::RawMutex;
@@ -64,7 +63,34 @@ unsafe impl Raw for rlsf::Tlsf<'static, u32, u16, 24, 16> {
     }
 }
 
-/// First fit over one list, in address order.
+/// TLSF with the parameters that embedded-alloc chooses, and like there without a `realloc` of its own.
+pub type WideTlsf<R> = Locked<R, rlsf::Tlsf<'static, usize, usize, { usize::BITS as usize }, { usize::BITS as usize }>>;
+
+// SAFETY: rlsf's own contracts.
+unsafe impl Raw for rlsf::Tlsf<'static, usize, usize, { usize::BITS as usize }, { usize::BITS as usize }> {
+    const NAME: &'static str = "TLSF as in embedded-alloc";
+
+    fn empty() -> Self {
+        rlsf::Tlsf::new()
+    }
+
+    unsafe fn give(&mut self, start: *mut u8, len: usize) -> bool {
+        let region = core::ptr::slice_from_raw_parts_mut(start, len);
+        // SAFETY: the caller's promise; a region is never null.
+        unsafe { self.insert_free_block_ptr(NonNull::new_unchecked(region)) }.is_some()
+    }
+
+    unsafe fn take(&mut self, layout: Layout) -> *mut u8 {
+        self.allocate(layout).map_or(null_mut(), NonNull::as_ptr)
+    }
+
+    unsafe fn put(&mut self, block: NonNull<u8>, layout: Layout) {
+        // SAFETY: the caller's promise.
+        unsafe { self.deallocate(block, layout.align()) }
+    }
+}
+
+/// First fit over one list, in address order; embedded-alloc's LLFF heap is this one.
 pub type LinkedList<R> = Locked<R, linked_list_allocator::Heap>;
 
 // SAFETY: the crate's own contracts.
@@ -201,45 +227,3 @@ unsafe impl Raw for dlmalloc::Dlmalloc<OneSpan> {
         unsafe { self.realloc(block.as_ptr(), layout.size(), layout.align(), size) }
     }
 }
-
-/// One of embedded-alloc's heaps: the crate brings its lock, the critical section.
-pub struct Embedded<H, R>(H, PhantomData<R>);
-
-macro_rules! embedded {
-    ($heap:ty, $name:literal) => {
-        // SAFETY: embedded-alloc's own `GlobalAlloc`.
-        unsafe impl<R: Sync + 'static> GlobalAlloc for Embedded<$heap, R> {
-            #[inline]
-            unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-                // SAFETY: the caller's promise.
-                unsafe { self.0.alloc(layout) }
-            }
-
-            #[inline]
-            unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-                // SAFETY: the caller's promise.
-                unsafe { self.0.dealloc(block, layout) }
-            }
-        }
-
-        // SAFETY: as above.
-        unsafe impl<R: Sync + 'static> Subject for Embedded<$heap, R> {
-            const NAME: &'static str = $name;
-
-            fn fresh() -> Self {
-                Embedded(<$heap>::empty(), PhantomData)
-            }
-
-            unsafe fn claim(&self, start: *mut u8, len: usize) -> bool {
-                // SAFETY: the caller's promise.
-                unsafe { self.0.init(start.expose_provenance(), len) };
-                true
-            }
-        }
-    };
-}
-
-pub type Llff<R> = Embedded<embedded_alloc::LlffHeap, R>;
-pub type EmbeddedTlsf<R> = Embedded<embedded_alloc::TlsfHeap, R>;
-embedded!(embedded_alloc::LlffHeap, "embedded-alloc (llff)");
-embedded!(embedded_alloc::TlsfHeap, "embedded-alloc (tlsf)");

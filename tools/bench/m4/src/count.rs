@@ -6,6 +6,7 @@
 #![no_main]
 
 mod bump;
+mod embedded;
 mod lock;
 #[path = "../../src/peers.rs"]
 #[allow(dead_code, reason = "the host uses all of it")]
@@ -81,8 +82,8 @@ fn main() -> ! {
             run::<peers::Talc<Critical>>(&ticks, name, bytes, len, blocks);
             run::<peers::Rlsf<Critical>>(&ticks, name, bytes, len, blocks);
             run::<peers::LinkedList<Critical>>(&ticks, name, bytes, len, blocks);
-            run::<peers::Llff<Critical>>(&ticks, name, bytes, len, blocks);
-            run::<peers::EmbeddedTlsf<Critical>>(&ticks, name, bytes, len, blocks);
+            run::<embedded::Llff>(&ticks, name, bytes, len, blocks);
+            run::<embedded::Tlsf>(&ticks, name, bytes, len, blocks);
             run::<peers::Buddy<Critical>>(&ticks, name, bytes, len, blocks);
             run::<peers::Dlmalloc<Critical>>(&ticks, name, bytes, len, blocks);
         }
