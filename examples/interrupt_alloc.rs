@@ -15,7 +15,7 @@ use terrace::CriticalSectionHeap;
 use terrace_board::{NAME, REGION_BYTES, every, println, stop};
 
 const OPERATIONS: u32 = 1_000_000;
-/// What the interrupt does of them at least. On a board it is a quarter; a host's thread is a slow timer.
+/// What the interrupt does of them at least. On a board it is far more; a host's thread is a slow timer.
 const ITS_SHARE: u32 = 1000;
 
 /// A block, filled with the low byte of its length, so that whoever frees it can tell whether it is still whole.

@@ -143,10 +143,7 @@ fn main() {
     let documents = CACHE.clear();
     HEAP.trim();
     println!("\n  the heap at the end\n{}\n\n{}", HEAP.map::<256>(), HEAP.stats());
-    assert!(
-        drops > 10 && documents > 0,
-        "the heap was nearly full again and again"
-    );
+    assert!(drops > 10 && documents > 0, "the heap was nearly full again and again");
     assert_eq!(HEAP.stats().failures, 0);
     assert_eq!(HEAP.stats().used, before, "nothing is lost");
     HEAP.check().expect("the heap is sound");
