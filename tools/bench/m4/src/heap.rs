@@ -7,6 +7,7 @@ macro_rules! global {
 
         /// # Safety
         /// The memory belongs to the heap from now on; called once.
+        #[allow(unused_braces, reason = "rustfmt puts them round longer expressions")]
         pub unsafe fn claim($start: *mut u8, $len: usize) {
             // SAFETY: the caller's promise.
             let _ = unsafe { $claim };
