@@ -43,6 +43,11 @@ impl Bits {
         Bits { words }
     }
 
+    /// Where the table starts.
+    pub(crate) fn address(self) -> usize {
+        self.words as usize
+    }
+
     /// Whether bit `at` is set.
     ///
     /// # Safety

@@ -380,7 +380,13 @@ impl Region {
     fn check_header(&self) -> Result<(), Fault> {
         // SAFETY: SPAN: the header is at the start of the span, `base_offset` bytes before granule 0.
         let header = unsafe { *self.base.cast::<u8>().sub(self.base_offset as usize).cast::<Header>() };
-        if header.magic != span::MAGIC || header.granules != self.granules {
+        let intact = header.magic == span::MAGIC
+            && header.version == span::VERSION
+            && header.pointer_log == span::POINTER_LOG
+            && u32::from(header.granule_log) == GRANULE_SHIFT
+            && header.granules == self.granules
+            && header.bits_offset as usize == self.bits.address() - self.start();
+        if !intact {
             return Err(Fault::new(FaultKind::Header, self.start()));
         }
         Ok(())

@@ -24,6 +24,9 @@ pub(crate) const MAGIC: u32 = u32::from_le_bytes(*b"TERR");
 /// Version of the layout described here; a decoder refuses others.
 pub(crate) const VERSION: u8 = 1;
 
+/// Base-two logarithm of the pointer size in bytes.
+pub(crate) const POINTER_LOG: u8 = size_of::<usize>().trailing_zeros() as u8;
+
 /// The smallest span, in bytes.
 pub const MIN_SPAN: usize = 512;
 
@@ -186,7 +189,7 @@ impl Geometry {
         Header {
             magic: MAGIC,
             version: VERSION,
-            pointer_log: size_of::<usize>().trailing_zeros() as u8,
+            pointer_log: POINTER_LOG,
             granule_log: GRANULE_SHIFT as u8,
             tag,
             granules: self.granules,
