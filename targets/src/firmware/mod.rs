@@ -37,8 +37,9 @@ pub fn exit(status: u8) -> ! {
 
 /// Instructions executed since the start of the program, or `None` on a host.
 ///
-/// Exact on RISC-V. On ARM the timer is read, which ticks 1.6 to 3.2 times per instruction: a difference of two readings is
-/// right to one instruction. Taking a reading costs some dozens of them, the same number each time.
+/// Exact on RISC-V. On ARM the timer is read, which ticks 1.6 to 3.2 times per instruction: a difference of two readings
+/// is right to one instruction. Taking a reading costs some dozens of them, hundreds in a debug build; on a core that
+/// divides in software the number varies a little.
 pub fn instructions() -> Option<u64> {
     Some(core_specific::instructions())
 }
