@@ -149,6 +149,12 @@ impl Workspace {
     pub fn rust_version(&self) -> &str {
         self.package["rust_version"].as_str().unwrap_or_default()
     }
+
+    /// Whether that is the compiler in use.
+    pub fn is_oldest(&self) -> bool {
+        let minor = |release: &str| release.split('.').take(2).map(str::to_owned).collect::<Vec<_>>();
+        minor(self.rust_version()) == minor(&self.release)
+    }
 }
 
 /// What cargo says of a manifest and of its workspace, without dependencies.

@@ -3,7 +3,7 @@
 //! The sanitizers come with the stable compiler; `RUSTC_BOOTSTRAP` unlocks them, so that what is tested is what users
 //! compile, not a nightly.
 
-use super::host::package;
+use super::host::{SCALE, package};
 use crate::error::{Result, missing};
 use crate::process::Process;
 use crate::setup;
@@ -13,12 +13,10 @@ use crate::workspace::Workspace;
 const MEMCHECK: &str = "valgrind --quiet --error-exitcode=99 --fair-sched=yes \
     --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite";
 
-/// How many of their operations the long tests do, in percent: what watches them slows them down.
-const SCALE: &str = "TERRACE_TEST_SCALE";
-
 pub fn address(workspace: &Workspace) -> Result<String> {
     sanitized(workspace, workspace.cargo("test"), "address")
         .env("ASAN_OPTIONS", "detect_leaks=1:detect_stack_use_after_return=1")
+        .env(SCALE, "100")
         .run()?;
     Ok(String::new())
 }
