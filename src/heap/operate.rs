@@ -84,7 +84,7 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
         unsafe {
             match (*slot.context.get()).push(block, layout.size()) {
                 Pushed::Cached => slot.lock.unlock(),
-                Pushed::Unfit => self.release_slowly(slot, block, layout, false),
+                Pushed::Unfit => self.release_slowly(slot, block, layout),
                 Pushed::Short => self.release_short(slot, block, layout),
             }
         }
@@ -117,7 +117,7 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
         // SAFETY: the caller has locked the slot and gives the block up.
         unsafe {
             (*slot.context.get()).undo_push(layout.size());
-            self.release_slowly(slot, block, layout, true);
+            self.release_slowly(slot, block, layout);
         }
     }
 
@@ -125,7 +125,7 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
     /// `slot` is locked; it is unlocked on return. For block and layout see [`Heap::release`].
     #[cold]
     #[inline(never)]
-    unsafe fn release_slowly(&self, slot: &Slot<L>, block: *mut u8, layout: Layout, is_small: bool) {
+    unsafe fn release_slowly(&self, slot: &Slot<L>, block: *mut u8, layout: Layout) {
         if layout.size() == 0 {
             // SAFETY: the caller has locked the slot.
             return unsafe { slot.lock.unlock() };
@@ -134,7 +134,7 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
         unsafe {
             self.with_shared(slot, |context, shared| {
                 shared.account(context);
-                shared.pool.release(context, block, granules(layout.size()), is_small);
+                shared.pool.release(context, block, granules(layout.size()));
                 shared.account(context);
             });
         }
@@ -213,9 +213,10 @@ impl Shared {
     #[inline(always)]
     pub(super) fn pool_allocate(&mut self, context: &mut Context, layout: Layout) -> *mut u8 {
         if layout.align() <= GRANULE {
-            self.pool.allocate(context, layout.size())
+            self.pool.allocate(context, granules(layout.size()))
         } else {
-            self.pool.allocate_aligned(context, layout.size(), layout.align())
+            self.pool
+                .allocate_aligned(context, granules(layout.size()), layout.align())
         }
     }
 

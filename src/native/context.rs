@@ -187,17 +187,43 @@ impl Context {
         self.room = self.granted - cached;
     }
 
+    /// The largest cached size, in granules.
+    #[inline(always)]
+    pub(crate) fn max(&self) -> usize {
+        self.max
+    }
+
+    /// The start of the chunk's unused rest.
+    #[inline(always)]
+    pub(crate) fn unused(&self) -> *mut u8 {
+        self.bump
+    }
+
     /// Allocations served from the table.
     pub(crate) fn hits(&self) -> usize {
         self.hits
     }
 
-    /// Takes a cached block of `n` granules, or null, for giving it back. O(1).
-    pub(crate) fn take(&mut self, n: usize) -> *mut u8 {
+    /// Takes a cached block of `n` granules without counting it as a hit; null if there is none. O(1).
+    fn take(&mut self, n: usize) -> *mut u8 {
         let hits = self.hits;
         let block = self.pop(n << GRANULE_SHIFT);
         self.hits = hits;
         block
+    }
+
+    /// Takes the first cached block of `n` granules if its address is a multiple of `align`, else null. O(1).
+    pub(crate) fn take_aligned(&mut self, n: usize, align: usize) -> *mut u8 {
+        if n > self.max {
+            return ptr::null_mut();
+        }
+        // SAFETY: CACHE: the entry exists.
+        let block = unsafe { *self.table.add(n) };
+        if block as usize & (align - 1) == 0 {
+            self.take(n)
+        } else {
+            ptr::null_mut()
+        }
     }
 
     /// Takes a cached block, whatever its size, looking at no more than `entries` sizes; tells its granules. O(entries).

@@ -9,21 +9,25 @@
 //! 5. the same after a bounded number of cached blocks was given back (`rescued`)
 //! 6. null
 //!
-//! **Plentiful** means that one free block of at least 1/16 of the first span is left and that free memory is above the
-//! alarm level. As long as it lasts, fragmentation cannot hurt, so frees are cached and chunks are taken; what may be
-//! cached shrinks with that block. When it is used up, nothing is cached any more, every free is joined with its
-//! neighbours at once, requests are cut exactly, and each operation drains one cached block: density comes first. No
-//! operation drains more than a fixed number of blocks.
+//! **Plentiful** means that one free block of at least half of the first span is left (a quarter, if the span is large)
+//! and that free memory is above the alarm level. As long as it lasts, fragmentation cannot hurt, so frees are cached and
+//! chunks are taken; what may be cached shrinks with that block. When it is used up, nothing is cached any more, every free
+//! is joined with its neighbours at once, requests are cut exactly from the block that suits density best, and operations
+//! that were cheap otherwise drain one cached block each. So no operation does more than a fixed amount of work.
 
 use super::context::Context;
 use super::context::Pushed;
 use crate::base::fault::{Fault, FaultKind};
 use crate::base::granule::{GRANULE, GRANULE_SHIFT, MAX_GRANULES, granules};
 use crate::region::span::{ClaimError, MAX_CACHED};
-use crate::region::{Fit, Region};
+use crate::region::{Fit, Region, class_of};
 
 /// The free block that must be left while memory counts as plentiful: this part of the first span, as a shift.
-const RESERVE_SHIFT: u32 = 4;
+const RESERVE_SHIFT: u32 = 1;
+
+/// The same for spans of at least [`LARGE_SPAN`] granules, which recover better from fragmentation.
+const LARGE_RESERVE_SHIFT: u32 = 2;
+const LARGE_SPAN: u32 = 1 << 16;
 
 /// The part of the largest free block that may be cached, as a shift.
 const CACHE_SHIFT: u32 = 3;
@@ -37,9 +41,6 @@ const BUMP_SHIFT: u32 = 2;
 
 /// Table entries that an operation looks at for a block to drain.
 const DRAIN_ENTRIES: usize = 4;
-
-/// Cached blocks that a failing request gives back before its second attempt.
-const RESCUE_BLOCKS: usize = 1;
 
 /// Spans that one heap may have.
 pub(crate) const MAX_SPANS: usize = 8;
@@ -64,7 +65,7 @@ pub struct Steps {
 pub(crate) struct Pool {
     /// The first span; the others are linked behind it.
     pub region: Region,
-    /// The size of the largest free block below which memory is short, in granules.
+    /// The class of free blocks that one must be left of while memory is plentiful.
     reserve: u32,
     /// Free granules below which nothing is cached, so that each change of the load is seen.
     alarm: usize,
@@ -80,8 +81,8 @@ pub(crate) struct Pool {
     /// Granules of the spans behind the first one, free and in all.
     free_elsewhere: usize,
     granules_elsewhere: usize,
-    /// Contexts that share what may be cached.
-    contexts: u32,
+    /// The part of the largest free block that one context may cache, as a shift.
+    cache_shift: u32,
     pub steps: Steps,
 }
 
@@ -96,7 +97,7 @@ impl Pool {
         fit: Fit::Dense,
         free_elsewhere: 0,
         granules_elsewhere: 0,
-        contexts: 1,
+        cache_shift: CACHE_SHIFT,
         steps: Steps {
             bumped: 0,
             refills: 0,
@@ -108,8 +109,13 @@ impl Pool {
 
     /// Takes the first span over.
     pub(crate) fn open(&mut self, region: Region, contexts: u32) {
-        self.reserve = (region.granules() >> RESERVE_SHIFT).max(1);
-        self.contexts = contexts;
+        let shift = if region.granules() < LARGE_SPAN {
+            RESERVE_SHIFT
+        } else {
+            LARGE_RESERVE_SHIFT
+        };
+        self.reserve = class_of((region.granules() >> shift).max(1));
+        self.cache_shift = CACHE_SHIFT + contexts.next_power_of_two().ilog2();
         self.region = region;
     }
 
@@ -213,7 +219,7 @@ impl Pool {
 
     /// Whether no other context holds any memory.
     pub(crate) fn has_one_context(&self) -> bool {
-        self.contexts == 1
+        self.cache_shift == CACHE_SHIFT
     }
 
     /// Takes note of a new peak.
@@ -243,7 +249,11 @@ impl Pool {
     pub(crate) fn look(&mut self, context: &mut Context) {
         self.note_peak();
         let plenty = self.settle(context) as usize;
-        let settled = self.free().saturating_sub(plenty >> CACHE_SHIFT);
+        let settled = if plenty == 0 {
+            0
+        } else {
+            self.free().saturating_sub(plenty >> CACHE_SHIFT)
+        };
         self.notice = if self.is_watched {
             usize::MAX
         } else {
@@ -251,16 +261,29 @@ impl Pool {
         };
     }
 
-    /// Serves a request of `size` bytes, not 0, that the cache did not serve; null if it cannot. O(1).
-    #[inline]
-    pub(crate) fn allocate(&mut self, context: &mut Context, size: usize) -> *mut u8 {
-        let n = granules(size);
-        if n.wrapping_sub(1) < (QUANTUM_MAX >> BUMP_SHIFT) as usize {
-            let block = self.allocate_small(context, n);
+    /// Serves a request of `n` granules, not 0, that the cache did not serve; null if it cannot. O(1).
+    #[inline(always)]
+    pub(crate) fn allocate(&mut self, context: &mut Context, n: usize) -> *mut u8 {
+        if n <= (QUANTUM_MAX >> BUMP_SHIFT) as usize {
+            let block = context.bump(n << GRANULE_SHIFT);
             if !block.is_null() {
+                self.steps.bumped = self.steps.bumped.wrapping_add(1);
+                self.drain_if_short(context);
                 return block;
             }
+            if self.fit == Fit::Quick {
+                let block = self.refill(context, n as u32);
+                if !block.is_null() {
+                    return block;
+                }
+            }
         }
+        self.allocate_directly(context, n)
+    }
+
+    /// Serves a request of `n` granules from the buckets.
+    #[inline(never)]
+    fn allocate_directly(&mut self, context: &mut Context, n: usize) -> *mut u8 {
         if !is_possible(n) {
             return core::ptr::null_mut();
         }
@@ -271,69 +294,87 @@ impl Pool {
         }
         let block = self.take_elsewhere(|region| region.take(n as u32, Fit::Dense));
         if !block.is_null() {
-            self.steps.direct = self.steps.direct.wrapping_add(1);
             return block;
         }
-        self.rescue(context, n, |pool| pool.take(n as u32))
+        self.rescue(context, n as u32)
     }
 
-    /// Serves a small request from the chunk or a new one, if memory is plentiful.
-    #[inline]
-    fn allocate_small(&mut self, context: &mut Context, n: usize) -> *mut u8 {
-        let block = context.bump(n << GRANULE_SHIFT);
-        if !block.is_null() {
-            self.steps.bumped = self.steps.bumped.wrapping_add(1);
-            return block;
-        }
-        if self.fit == Fit::Quick {
-            self.refill(context, n as u32)
-        } else {
-            block
-        }
-    }
-
-    /// Serves a request of `size` bytes, not 0, at a multiple of `align`, a power of two above the granule. O(1).
-    pub(crate) fn allocate_aligned(&mut self, context: &mut Context, size: usize, align: usize) -> *mut u8 {
-        let n = granules(size);
+    /// Serves a request of `n` granules, not 0, at a multiple of `align`, a power of two above the granule. O(1).
+    #[inline(never)]
+    pub(crate) fn allocate_aligned(&mut self, context: &mut Context, n: usize, align: usize) -> *mut u8 {
         if !is_possible(n) {
             return core::ptr::null_mut();
         }
-        let n = n as u32;
-        self.settle(context);
-        let block = self.take_aligned(n, align);
+        let block = context.take_aligned(n, align);
         if !block.is_null() {
             self.steps.direct = self.steps.direct.wrapping_add(1);
             return block;
         }
-        self.rescue(context, n as usize, |pool| pool.take_aligned(n, align))
+        let position = self.region.take_aligned(n as u32, align);
+        if position != 0 {
+            self.steps.direct = self.steps.direct.wrapping_add(1);
+            return self.region.pointer_to(position);
+        }
+        self.take_elsewhere(|region| region.take_aligned(n as u32, align))
     }
 
-    /// Takes back a block of `n` granules that the cache did not take; `is_small` if it would have been cached, had there
-    /// been room. O(1).
+    /// Takes back a block of `n` granules that the cache did not take. O(1).
     ///
     /// # Safety
     /// The block was handed out by this pool with that size, and is used by nobody any more.
-    pub(crate) unsafe fn release(&mut self, context: &mut Context, block: *mut u8, n: usize, is_small: bool) {
-        // SAFETY: the caller gives the block up.
-        if unsafe { self.unbump(context, block, n) } {
-            return;
-        }
-        // SAFETY: the caller gives the block up.
+    #[inline(always)]
+    pub(crate) unsafe fn release(&mut self, context: &mut Context, block: *mut u8, n: usize) {
+        // SAFETY: the caller gives the block up. What may be cached may have grown since it was settled last.
         unsafe {
-            if is_small && self.settle(context) != 0 {
-                match context.push(block, n << GRANULE_SHIFT) {
-                    Pushed::Cached => return,
-                    Pushed::Unfit => {}
-                    Pushed::Short => context.undo_push(n << GRANULE_SHIFT),
-                }
+            if self.unbump(context, block, n) || (self.fit == Fit::Quick && self.cache(context, block, n)) {
+                return;
+            }
+            let joined = self.give(block, n);
+            if self.fit == Fit::Dense {
+                self.recover(context, joined);
             }
         }
-        if self.fit == Fit::Dense {
+    }
+
+    /// Caches the block if there is room after all.
+    ///
+    /// # Safety
+    /// As for [`Pool::release`].
+    #[inline(never)]
+    unsafe fn cache(&mut self, context: &mut Context, block: *mut u8, n: usize) -> bool {
+        if n > context.max() {
+            return false;
+        }
+        self.settle(context);
+        // SAFETY: the caller gives the block up.
+        match unsafe { context.push(block, n << GRANULE_SHIFT) } {
+            Pushed::Cached => true,
+            Pushed::Unfit => false,
+            Pushed::Short => {
+                context.undo_push(n << GRANULE_SHIFT);
+                false
+            }
+        }
+    }
+
+    /// After a free while memory was short: it may be plentiful now; if not, and the free was a cheap one, drains.
+    #[inline(always)]
+    fn recover(&mut self, context: &mut Context, joined: bool) {
+        if joined {
+            if self.is_plentiful() {
+                self.settle(context);
+            }
+        } else {
+            self.drain_if_short(context);
+        }
+    }
+
+    /// Drains if memory is short and something is cached.
+    #[inline(always)]
+    fn drain_if_short(&mut self, context: &mut Context) {
+        if self.fit == Fit::Dense && context.cached() != 0 {
             self.drain(context);
         }
-        // Last, so that it is the newest free block, where the same aligned request finds it again.
-        // SAFETY: the caller gives the block up.
-        unsafe { self.give(block, n) };
     }
 
     /// Puts the block of `n` granules back to the chunk, if it is the last one of it. O(1), plus one byte store for every
@@ -341,7 +382,7 @@ impl Pool {
     ///
     /// # Safety
     /// The block was handed out by this pool with that size, and is used by nobody any more.
-    #[inline]
+    #[inline(always)]
     pub(super) unsafe fn unbump(&mut self, context: &mut Context, block: *mut u8, n: usize) -> bool {
         if !context.is_last_bumped(block, n << GRANULE_SHIFT) {
             return false;
@@ -366,36 +407,36 @@ impl Pool {
         self.settle(context);
     }
 
-    /// Brings what the context may cache, and how blocks are chosen, up to date; tells [`Pool::plenty`]. O(1).
-    #[inline]
+    /// Brings what the context may cache, and how blocks are chosen, up to date; returns the size of the largest free block,
+    /// in granules and rounded down, while memory is plentiful, else 0. O(1).
+    #[inline(never)]
     pub(crate) fn settle(&mut self, context: &mut Context) -> u32 {
-        let plenty = self.plenty();
-        let share = if self.contexts == 1 {
-            plenty
+        let plenty = if self.is_plentiful() {
+            self.region.largest_at_least()
         } else {
-            plenty / self.contexts
+            0
         };
-        context.grant((share >> CACHE_SHIFT) as usize);
+        context.grant((plenty >> self.cache_shift) as usize);
         self.fit = if plenty == 0 { Fit::Dense } else { Fit::Quick };
         plenty
     }
 
-    /// The size of the largest free block, in granules and rounded down, while memory is plentiful; else 0. O(1).
+    /// Whether memory is plentiful. O(1).
     #[inline(always)]
-    fn plenty(&self) -> u32 {
-        let largest = self.region.largest_at_least();
-        if largest < self.reserve || self.is_alarmed() {
-            0
-        } else {
-            largest
-        }
+    fn is_plentiful(&self) -> bool {
+        self.region.has_class(self.reserve) && !self.is_alarmed()
     }
 
     /// Takes a chunk, serves `n` granules from it and leaves the rest to the context; null if `n` is too much for a chunk,
-    /// or memory is short.
+    /// memory is short, or there was the rest of an old chunk to get rid of, which is enough for one operation.
+    #[inline(never)]
     fn refill(&mut self, context: &mut Context, n: u32) -> *mut u8 {
         let quantum = (self.settle(context) >> QUANTUM_SHIFT).min(QUANTUM_MAX);
         if n > quantum >> BUMP_SHIFT {
+            return core::ptr::null_mut();
+        }
+        if context.rest() != 0 && !self.cache_chunk(context) {
+            self.drop_chunk(context);
             return core::ptr::null_mut();
         }
         let position = self.region.take_chunk(quantum);
@@ -405,32 +446,27 @@ impl Pool {
         self.steps.refills = self.steps.refills.wrapping_add(1);
         let block = self.region.pointer_to(position);
         let (used, rest) = ((n as usize) << GRANULE_SHIFT, ((quantum - n) as usize) << GRANULE_SHIFT);
-        // SAFETY: BUMP: the chunk's granules are allocated, its bits set and nobody's; so was the old chunk's rest.
-        unsafe {
-            let (old, old_bytes) = context.replace_chunk(block, used, rest);
-            if old_bytes != 0 {
-                self.give(old, old_bytes >> GRANULE_SHIFT);
-            }
-        }
+        // SAFETY: BUMP: the chunk's granules are allocated, its bits set and nobody's; nothing was left of the old one.
+        unsafe { context.replace_chunk(block, used, rest) };
         block
     }
 
-    /// Takes `n` granules from the first span that has them.
-    #[inline]
-    fn take(&mut self, n: u32) -> *mut u8 {
-        let position = self.region.take(n, Fit::Dense);
-        if position != 0 {
-            return self.region.pointer_to(position);
+    /// Caches the rest of the context's chunk as a block, if its size is cached and there is room.
+    #[inline(always)]
+    fn cache_chunk(&mut self, context: &mut Context) -> bool {
+        let (bytes, block) = (context.rest(), context.unused());
+        // SAFETY: BUMP: the rest's granules are allocated, all bits set, and nobody's; as a block it is the cache's then.
+        unsafe {
+            match context.push(block, bytes) {
+                Pushed::Cached => {
+                    context.replace_chunk(core::ptr::null_mut(), 0, 0);
+                    return true;
+                }
+                Pushed::Unfit => {}
+                Pushed::Short => context.undo_push(bytes),
+            }
         }
-        self.take_elsewhere(|region| region.take(n, Fit::Dense))
-    }
-
-    fn take_aligned(&mut self, n: u32, align: usize) -> *mut u8 {
-        let position = self.region.take_aligned(n, align);
-        if position != 0 {
-            return self.region.pointer_to(position);
-        }
-        self.take_elsewhere(|region| region.take_aligned(n, align))
+        false
     }
 
     #[cold]
@@ -443,6 +479,7 @@ impl Pool {
             let position = take(here);
             if position != 0 {
                 self.free_elsewhere -= (before - here.free()) as usize;
+                self.steps.direct = self.steps.direct.wrapping_add(1);
                 return here.pointer_to(position);
             }
             // SAFETY: as above.
@@ -451,20 +488,21 @@ impl Pool {
         core::ptr::null_mut()
     }
 
-    /// Gives `n` allocated granules from `block` on back to the span that they lie in.
+    /// Gives `n` allocated granules from `block` on back to the span that they lie in; tells whether a free neighbour was
+    /// there.
     ///
     /// # Safety
     /// They were taken from this pool, the bits of the first and the last granule are set, and nobody uses them.
-    #[inline]
-    pub(crate) unsafe fn give(&mut self, block: *mut u8, n: usize) {
+    #[inline(never)]
+    pub(crate) unsafe fn give(&mut self, block: *mut u8, n: usize) -> bool {
         let (address, n) = (block as usize, n as u32);
         if self.region.contains(address) {
             let position = self.region.position_of(address);
             // SAFETY: the caller gives allocated granules of this span.
-            unsafe { self.region.give(position, n) };
+            unsafe { self.region.give(position, n) }
         } else {
             // SAFETY: as above, of another span.
-            unsafe { self.give_elsewhere(address, n) };
+            unsafe { self.give_elsewhere(address, n) }
         }
     }
 
@@ -472,24 +510,26 @@ impl Pool {
     /// As for [`Pool::give`].
     #[cold]
     #[inline(never)]
-    unsafe fn give_elsewhere(&mut self, address: usize, n: u32) {
-        self.find_region(|region| {
+    unsafe fn give_elsewhere(&mut self, address: usize, n: u32) -> bool {
+        let joined = self.find_region(|region| {
             // SAFETY: the caller gives allocated granules of the span that contains them.
             region
                 .contains(address)
                 .then(|| unsafe { region.give(region.position_of(address), n) })
         });
         self.free_elsewhere += n as usize;
+        joined == Some(true)
     }
 
-    /// Gives back one cached block, if one is found soon, and the chunk's rest; for when memory is short. O(1).
+    /// Gives back one cached block, if one is found soon, and keeps the newest free block the newest. O(1).
+    #[inline(never)]
     fn drain(&mut self, context: &mut Context) {
-        if context.rest() != 0 {
-            self.drop_chunk(context);
-        } else if let Some((block, n)) = context.drain(DRAIN_ENTRIES) {
+        if let Some((block, n)) = context.drain(DRAIN_ENTRIES) {
             self.steps.drained = self.steps.drained.wrapping_add(1);
+            let newest = self.region.newest();
             // SAFETY: CACHE: a block that was cached is allocated granules that nobody uses.
             unsafe { self.give(block, n) };
+            self.region.keep_newest(newest);
         }
     }
 
@@ -504,32 +544,22 @@ impl Pool {
         }
     }
 
-    /// Gives a bounded number of cached blocks back, the last freed one of `n` granules among them, and asks again.
+    /// Gives something idle back, and serves the request if that made room: the chunk's rest, or one cached block.
     #[cold]
     #[inline(never)]
-    fn rescue(&mut self, context: &mut Context, n: usize, again: impl Fn(&mut Pool) -> *mut u8) -> *mut u8 {
-        self.settle(context);
-        if context.idle() == 0 {
+    fn rescue(&mut self, context: &mut Context, n: u32) -> *mut u8 {
+        let position = if context.rest() != 0 {
+            self.drop_chunk(context);
+            self.region.take_newest(n)
+        } else {
+            self.drain_if_short(context);
+            0
+        };
+        if position == 0 {
             return core::ptr::null_mut();
         }
-        for _ in 0..RESCUE_BLOCKS {
-            self.drain(context);
-        }
-        let mut block = again(self);
-        if block.is_null() {
-            // Only an aligned request, which does not look into the cache, gets here with one.
-            let cached = context.take(n);
-            if !cached.is_null() {
-                self.steps.drained = self.steps.drained.wrapping_add(1);
-                // SAFETY: CACHE: a block that was cached is allocated granules that nobody uses.
-                unsafe { self.give(cached, n) };
-                block = again(self);
-            }
-        }
-        if !block.is_null() {
-            self.steps.rescued = self.steps.rescued.wrapping_add(1);
-        }
-        block
+        self.steps.rescued = self.steps.rescued.wrapping_add(1);
+        self.region.pointer_to(position)
     }
 }
 

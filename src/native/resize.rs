@@ -51,11 +51,7 @@ impl Pool {
             })
         });
         // SAFETY: the tail is a block of its own now, and nobody's.
-        unsafe {
-            if !self.unbump(context, tail, n - wanted) {
-                self.release(context, tail, n - wanted, true);
-            }
-        }
+        unsafe { self.release(context, tail, n - wanted) };
     }
 
     /// Makes room for `new` bytes by joining the free blocks on both sides to the block of `old` bytes; for when no

@@ -38,27 +38,39 @@ impl Buckets {
     /// The first block of `class`, or 0.
     #[inline(always)]
     pub(crate) fn head(&self, class: u32) -> u32 {
-        self.heads[class as usize]
+        debug_assert!((class as usize) < CLASSES);
+        // SAFETY: `class_of` and `next` return numbers below CLASSES only, which a test verifies; the bound is not checked
+        // here, as the allocator must not contain a way to panic.
+        unsafe { *self.heads.get_unchecked(class as usize) }
     }
 
     /// Makes `position` the first block of `class`; `was_empty` tells whether there was none.
     #[inline(always)]
     pub(crate) fn set_head(&mut self, class: u32, position: u32, was_empty: bool) {
-        self.heads[class as usize] = position;
+        self.write_head(class, position);
         if was_empty {
             let (word, bit) = split(class);
-            self.map[word] |= 1 << bit;
+            // SAFETY: WORDS words hold CLASSES bits; `class` is below CLASSES, as in `head`.
+            unsafe { *self.map.get_unchecked_mut(word) |= 1 << bit };
         }
     }
 
     /// Makes `position`, which may be 0, the first block of `class`, which had one.
     #[inline(always)]
     pub(crate) fn replace_head(&mut self, class: u32, position: u32) {
-        self.heads[class as usize] = position;
+        self.write_head(class, position);
         if position == 0 {
             let (word, bit) = split(class);
-            self.map[word] &= !(1 << bit);
+            // SAFETY: as in `set_head`.
+            unsafe { *self.map.get_unchecked_mut(word) &= !(1 << bit) };
         }
+    }
+
+    #[inline(always)]
+    fn write_head(&mut self, class: u32, position: u32) {
+        debug_assert!((class as usize) < CLASSES);
+        // SAFETY: as in `head`.
+        unsafe { *self.heads.get_unchecked_mut(class as usize) = position };
     }
 
     /// The first non-empty class from `class` on, or none.

@@ -40,7 +40,8 @@ use crate::base::{
     granule::{GRANULE, GRANULE_SHIFT},
 };
 use bucket::Buckets;
-use class::{class_of, floor_of};
+pub(crate) use class::class_of;
+use class::floor_of;
 use span::{Geometry, Header};
 
 /// One claimed span: where it is, and its free blocks.
@@ -164,6 +165,12 @@ impl Region {
         floor_of(self.buckets.largest())
     }
 
+    /// Whether there is a free block of at least `class`. O(1).
+    #[inline(always)]
+    pub(crate) fn has_class(&self, class: u32) -> bool {
+        self.buckets.next(class).is_some()
+    }
+
     /// From here on, granules are zero if the memory was zero when it was claimed, but for the links and sizes of a free
     /// block: its first two granules and its last one. The largest number if it was not.
     pub(crate) fn fresh(&self) -> u32 {
@@ -180,6 +187,36 @@ impl Region {
             unsafe { self.carve(position, n) };
         }
         position
+    }
+
+    /// Takes `n` granules from the free block made last, if it has them; returns their position, or 0. O(1).
+    pub(crate) fn take_newest(&mut self, n: u32) -> u32 {
+        let position = self.newest;
+        // SAFETY: the newest block, if there is one, is a free block.
+        unsafe {
+            if position == 0 || self.size_at(position) < n {
+                return 0;
+            }
+            self.carve(position, n);
+        }
+        position
+    }
+
+    /// The free block made last, or 0.
+    #[inline(always)]
+    pub(crate) fn newest(&self) -> u32 {
+        self.newest
+    }
+
+    /// Makes the free block that `position` was the start of the newest again, if it is not part of the newest now. `give`
+    /// may have been called once since it was the newest, and nothing else.
+    #[inline(always)]
+    pub(crate) fn keep_newest(&mut self, position: u32) {
+        // SAFETY: the newest block is a free block after `give`.
+        let end = self.newest + unsafe { self.size_at(self.newest) };
+        if position != 0 && !(self.newest..end).contains(&position) {
+            self.newest = position;
+        }
     }
 
     /// Takes `n` granules whose address is a multiple of `align` bytes, a power of two above the granule. O(1).
@@ -217,14 +254,14 @@ impl Region {
         position
     }
 
-    /// Gives `n` granules back, one allocated block or several that lie side by side; joins them with free neighbours.
-    /// O(1).
+    /// Gives `n` granules back, one allocated block or several that lie side by side; joins them with free neighbours and
+    /// tells whether there was one. O(1).
     ///
     /// # Safety
     /// The granules were taken, at least one, and are used by nobody any more. The bits of the first and the last one
     /// are set.
     #[inline]
-    pub(crate) unsafe fn give(&mut self, position: u32, n: u32) {
+    pub(crate) unsafe fn give(&mut self, position: u32, n: u32) -> bool {
         debug_assert!(position > 0 && n > 0 && position + n <= self.granules + 1);
         let (mut start, mut end) = (position, position + n);
         self.free += n;
@@ -254,6 +291,7 @@ impl Region {
             }
         }
         self.newest = start;
+        end - start != n
     }
 
     /// Takes the first `n` granules of the free block at `position`.

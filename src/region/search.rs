@@ -17,7 +17,7 @@ use super::class::{EXACT, class_of};
 use crate::base::granule::GRANULE_SHIFT;
 
 /// Blocks of the request's own class that are looked at.
-const SCAN: usize = 6;
+const SCAN: usize = 4;
 
 /// Heads of larger classes that are compared by address.
 const CANDIDATES: usize = 6;
