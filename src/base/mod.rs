@@ -2,6 +2,7 @@
 //!
 //! Nothing here knows what a heap is.
 
+pub(crate) mod atomic;
 pub(crate) mod bits;
 pub mod core_id;
 pub mod fault;

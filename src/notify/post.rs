@@ -8,9 +8,8 @@
 //! Only loads and stores, so it works alike on cores without compare-and-swap and is wait-free. Two posts that race on
 //! two cores may end as one: the one whose store comes last counts, as if the other had come just before it.
 
-use core::sync::atomic::{AtomicU32, Ordering};
-
 use super::Pressure;
+use crate::base::atomic::{AtomicU32, Ordering};
 
 /// The word.
 pub(crate) struct Posted {
