@@ -238,6 +238,7 @@ impl Shared {
     /// the pool lets nothing be cached beyond the alarm level, so no operation can cross a watermark unseen.
     #[inline(always)]
     pub(super) fn account(&mut self, context: &mut Context) {
+        self.pool.note_peak();
         if self.pool.is_noticed() {
             self.look(context);
         }
@@ -245,7 +246,7 @@ impl Shared {
 
     #[inline(never)]
     fn look(&mut self, context: &mut Context) {
-        self.pool.look(context);
+        self.pool.look();
         if self.pool.is_alarmed() || self.watch.is_disarmed() {
             self.suspect(context.idle());
         }

@@ -37,8 +37,10 @@ pub(crate) struct Context {
     first: *mut u8,
     bump: *mut u8,
     limit: *mut u8,
-    /// Granules granted for caching; the cached ones are this less `room`.
+    /// Granules granted for caching, at least those that are cached; the cached ones are this less `room`.
     granted: isize,
+    /// Granules that may be cached.
+    allowed: usize,
     /// The size that is drained next, in granules.
     drain_next: usize,
 }
@@ -54,6 +56,7 @@ impl Context {
         bump: ptr::null_mut(),
         limit: ptr::null_mut(),
         granted: 0,
+        allowed: 0,
         drain_next: 1,
     };
 
@@ -179,12 +182,24 @@ impl Context {
         (self.cached() << GRANULE_SHIFT) + self.rest()
     }
 
-    /// Allows `n` granules to be cached in all. What is cached beyond that stays until it is drained. O(1).
+    /// Allows `n` granules to be cached in all; tells whether that is a change. What is cached beyond that stays until it is
+    /// drained. O(1).
     #[inline(always)]
-    pub(crate) fn grant(&mut self, n: usize) {
+    pub(crate) fn grant(&mut self, n: usize) -> bool {
+        if n == self.allowed {
+            return false;
+        }
+        self.allowed = n;
         let cached = self.granted - self.room;
         self.granted = cached.max(n as isize);
         self.room = self.granted - cached;
+        true
+    }
+
+    /// Whether the context holds anything that is not in use.
+    #[inline(always)]
+    pub(crate) fn is_idle(&self) -> bool {
+        self.granted != self.room || self.bump != self.limit
     }
 
     /// The largest cached size, in granules.

@@ -11,7 +11,7 @@
 //!
 //! **Plentiful** means that one free block of at least half of the first span is left (a quarter, if the span is large)
 //! and that free memory is above the alarm level. As long as it lasts, fragmentation cannot hurt, so frees are cached and
-//! chunks are taken; what may be cached shrinks with that block. When it is used up, nothing is cached any more, every free
+//! chunks are taken; what may be cached is a part of that block. When it is used up, nothing is cached any more, every free
 //! is joined with its neighbours at once, requests are cut exactly from the block that suits density best, and operations
 //! that were cheap otherwise drain one cached block each. So no operation does more than a fixed amount of work.
 
@@ -29,10 +29,10 @@ const RESERVE_SHIFT: u32 = 1;
 const LARGE_RESERVE_SHIFT: u32 = 2;
 const LARGE_SPAN: u32 = 1 << 16;
 
-/// The part of the largest free block that may be cached, as a shift.
-const CACHE_SHIFT: u32 = 3;
+/// The part of that block that may be cached, as a shift.
+const CACHE_SHIFT: u32 = 2;
 
-/// The part of the largest free block that a chunk takes, as a shift, and the most granules that a chunk has.
+/// The part of that block that a chunk takes, as a shift, and the most granules that a chunk has.
 const QUANTUM_SHIFT: u32 = 5;
 const QUANTUM_MAX: u32 = 1024;
 
@@ -69,20 +69,22 @@ pub(crate) struct Pool {
     reserve: u32,
     /// Free granules below which nothing is cached, so that each change of the load is seen.
     alarm: usize,
-    /// Free granules below which an operation takes a closer look: the alarm level, a new peak, or enough less than at
-    /// the last look that what may be cached has changed.
+    /// Free granules below which an operation takes a closer look: the alarm level, or any if it is watched.
     notice: usize,
     /// The least free granules that there have been.
     least: usize,
     /// Whether every operation takes that look.
     is_watched: bool,
-    /// How blocks are chosen, by what was seen at the last look.
+    /// How blocks are chosen: quickly while memory is plentiful.
     fit: Fit,
     /// Granules of the spans behind the first one, free and in all.
     free_elsewhere: usize,
     granules_elsewhere: usize,
-    /// The part of the largest free block that one context may cache, as a shift.
-    cache_shift: u32,
+    /// Granules of a chunk.
+    quantum: u32,
+    /// Granules that one context may cache while memory is plentiful.
+    grant: usize,
+    contexts: u32,
     pub steps: Steps,
 }
 
@@ -97,7 +99,9 @@ impl Pool {
         fit: Fit::Dense,
         free_elsewhere: 0,
         granules_elsewhere: 0,
-        cache_shift: CACHE_SHIFT,
+        quantum: 0,
+        grant: 0,
+        contexts: 1,
         steps: Steps {
             bumped: 0,
             refills: 0,
@@ -114,9 +118,13 @@ impl Pool {
         } else {
             LARGE_RESERVE_SHIFT
         };
-        self.reserve = class_of((region.granules() >> shift).max(1));
-        self.cache_shift = CACHE_SHIFT + contexts.next_power_of_two().ilog2();
+        let reserve = (region.granules() >> shift).max(1);
+        self.reserve = class_of(reserve);
+        self.quantum = (reserve >> QUANTUM_SHIFT).min(QUANTUM_MAX);
+        self.grant = (reserve >> CACHE_SHIFT) as usize / contexts as usize;
+        self.contexts = contexts;
         self.region = region;
+        self.fit = self.fit_now();
     }
 
     /// The spans, the first one first.
@@ -219,10 +227,11 @@ impl Pool {
 
     /// Whether no other context holds any memory.
     pub(crate) fn has_one_context(&self) -> bool {
-        self.cache_shift == CACHE_SHIFT
+        self.contexts == 1
     }
 
     /// Takes note of a new peak.
+    #[inline(always)]
     pub(crate) fn note_peak(&mut self) {
         self.least = self.least.min(self.free());
     }
@@ -245,20 +254,10 @@ impl Pool {
         self.free() < self.notice
     }
 
-    /// Takes note of a new peak, and brings what may be cached up to date. O(1).
-    pub(crate) fn look(&mut self, context: &mut Context) {
-        self.note_peak();
-        let plenty = self.settle(context) as usize;
-        let settled = if plenty == 0 {
-            0
-        } else {
-            self.free().saturating_sub(plenty >> CACHE_SHIFT)
-        };
-        self.notice = if self.is_watched {
-            usize::MAX
-        } else {
-            settled.max(self.alarm).max(self.least)
-        };
+    /// Follows the alarm level. O(1).
+    pub(crate) fn look(&mut self) {
+        self.fit = self.fit_now();
+        self.notice = if self.is_watched { usize::MAX } else { self.alarm };
     }
 
     /// Serves a request of `n` granules, not 0, that the cache did not serve; null if it cannot. O(1).
@@ -290,6 +289,7 @@ impl Pool {
         let position = self.region.take(n as u32, self.fit);
         if position != 0 {
             self.steps.direct = self.steps.direct.wrapping_add(1);
+            self.follow_take();
             return self.region.pointer_to(position);
         }
         let block = self.take_elsewhere(|region| region.take(n as u32, Fit::Dense));
@@ -313,6 +313,7 @@ impl Pool {
         let position = self.region.take_aligned(n as u32, align);
         if position != 0 {
             self.steps.direct = self.steps.direct.wrapping_add(1);
+            self.follow_take();
             return self.region.pointer_to(position);
         }
         self.take_elsewhere(|region| region.take_aligned(n as u32, align))
@@ -326,7 +327,7 @@ impl Pool {
     pub(crate) unsafe fn release(&mut self, context: &mut Context, block: *mut u8, n: usize) {
         // SAFETY: the caller gives the block up. What may be cached may have grown since it was settled last.
         unsafe {
-            if self.unbump(context, block, n) || (self.fit == Fit::Quick && self.cache(context, block, n)) {
+            if self.unbump(context, block, n) || self.cache(context, block, n) {
                 return;
             }
             let joined = self.give(block, n);
@@ -340,12 +341,11 @@ impl Pool {
     ///
     /// # Safety
     /// As for [`Pool::release`].
-    #[inline(never)]
+    #[inline(always)]
     unsafe fn cache(&mut self, context: &mut Context, block: *mut u8, n: usize) -> bool {
-        if n > context.max() {
+        if n > context.max() || !self.settle(context) {
             return false;
         }
-        self.settle(context);
         // SAFETY: the caller gives the block up.
         match unsafe { context.push(block, n << GRANULE_SHIFT) } {
             Pushed::Cached => true,
@@ -361,19 +361,25 @@ impl Pool {
     #[inline(always)]
     fn recover(&mut self, context: &mut Context, joined: bool) {
         if joined {
-            if self.is_plentiful() {
-                self.settle(context);
-            }
+            self.fit = self.fit_now();
         } else {
             self.drain_if_short(context);
         }
     }
 
-    /// Drains if memory is short and something is cached.
+    /// Gives something idle back if memory is short.
     #[inline(always)]
     fn drain_if_short(&mut self, context: &mut Context) {
-        if self.fit == Fit::Dense && context.cached() != 0 {
+        if self.fit == Fit::Dense && context.is_idle() {
             self.drain(context);
+        }
+    }
+
+    /// After granules were taken from the first span: memory may have become short.
+    #[inline(always)]
+    fn follow_take(&mut self) {
+        if self.fit == Fit::Quick {
+            self.fit = self.fit_now();
         }
     }
 
@@ -407,34 +413,31 @@ impl Pool {
         self.settle(context);
     }
 
-    /// Brings what the context may cache, and how blocks are chosen, up to date; returns the size of the largest free block,
-    /// in granules and rounded down, while memory is plentiful, else 0. O(1).
-    #[inline(never)]
-    pub(crate) fn settle(&mut self, context: &mut Context) -> u32 {
-        let plenty = if self.is_plentiful() {
-            self.region.largest_at_least()
-        } else {
-            0
-        };
-        context.grant((plenty >> self.cache_shift) as usize);
-        self.fit = if plenty == 0 { Fit::Dense } else { Fit::Quick };
-        plenty
+    /// Brings what the context may cache up to date; tells whether that has changed. O(1).
+    #[inline(always)]
+    pub(crate) fn settle(&mut self, context: &mut Context) -> bool {
+        context.grant(if self.fit == Fit::Quick { self.grant } else { 0 })
     }
 
-    /// Whether memory is plentiful. O(1).
+    /// How blocks are to be chosen now. O(1).
     #[inline(always)]
-    fn is_plentiful(&self) -> bool {
-        self.region.has_class(self.reserve) && !self.is_alarmed()
+    fn fit_now(&self) -> Fit {
+        if self.region.has_class(self.reserve) && !self.is_alarmed() {
+            Fit::Quick
+        } else {
+            Fit::Dense
+        }
     }
 
     /// Takes a chunk, serves `n` granules from it and leaves the rest to the context; null if `n` is too much for a chunk,
     /// memory is short, or there was the rest of an old chunk to get rid of, which is enough for one operation.
     #[inline(never)]
     fn refill(&mut self, context: &mut Context, n: u32) -> *mut u8 {
-        let quantum = (self.settle(context) >> QUANTUM_SHIFT).min(QUANTUM_MAX);
+        let quantum = self.quantum;
         if n > quantum >> BUMP_SHIFT {
             return core::ptr::null_mut();
         }
+        self.settle(context);
         if context.rest() != 0 && !self.cache_chunk(context) {
             self.drop_chunk(context);
             return core::ptr::null_mut();
@@ -443,6 +446,7 @@ impl Pool {
         if position == 0 {
             return core::ptr::null_mut();
         }
+        self.follow_take();
         self.steps.refills = self.steps.refills.wrapping_add(1);
         let block = self.region.pointer_to(position);
         let (used, rest) = ((n as usize) << GRANULE_SHIFT, ((quantum - n) as usize) << GRANULE_SHIFT);
@@ -521,16 +525,22 @@ impl Pool {
         joined == Some(true)
     }
 
-    /// Gives back one cached block, if one is found soon, and keeps the newest free block the newest. O(1).
+    /// Gives back the chunk's rest or one cached block, if one is found soon, and keeps the newest free block the newest.
+    /// O(1).
     #[inline(never)]
     fn drain(&mut self, context: &mut Context) {
-        if let Some((block, n)) = context.drain(DRAIN_ENTRIES) {
+        self.settle(context);
+        let newest = self.region.newest();
+        if context.rest() != 0 {
+            self.drop_chunk(context);
+        } else if let Some((block, n)) = context.drain(DRAIN_ENTRIES) {
             self.steps.drained = self.steps.drained.wrapping_add(1);
-            let newest = self.region.newest();
             // SAFETY: CACHE: a block that was cached is allocated granules that nobody uses.
             unsafe { self.give(block, n) };
-            self.region.keep_newest(newest);
+        } else {
+            return;
         }
+        self.region.keep_newest(newest);
     }
 
     /// Gives the rest of the context's chunk back.
@@ -548,13 +558,14 @@ impl Pool {
     #[cold]
     #[inline(never)]
     fn rescue(&mut self, context: &mut Context, n: u32) -> *mut u8 {
-        let position = if context.rest() != 0 {
+        if context.rest() != 0 {
             self.drop_chunk(context);
-            self.region.take_newest(n)
+        } else if context.cached() != 0 {
+            self.drain(context);
         } else {
-            self.drain_if_short(context);
-            0
-        };
+            return core::ptr::null_mut();
+        }
+        let position = self.region.take_newest(n);
         if position == 0 {
             return core::ptr::null_mut();
         }

@@ -42,7 +42,7 @@ pub(crate) const fn class_of(n: u32) -> u32 {
 }
 
 /// The smallest size that belongs to `class`. O(1).
-#[inline(always)]
+#[cfg(test)]
 pub(crate) const fn floor_of(class: u32) -> u32 {
     if class < EXACT {
         return class;

@@ -41,7 +41,6 @@ use crate::base::{
 };
 use bucket::Buckets;
 pub(crate) use class::class_of;
-use class::floor_of;
 use span::{Geometry, Header};
 
 /// One claimed span: where it is, and its free blocks.
@@ -158,13 +157,6 @@ impl Region {
             .wrapping_add((position as usize) << GRANULE_SHIFT)
     }
 
-    /// A lower bound of the largest free block, in granules, at least 7/8 of it (3/4 on 32-bit targets) up to the size
-    /// where classes turn coarse, half of it above. O(1).
-    #[inline(always)]
-    pub(crate) fn largest_at_least(&self) -> u32 {
-        floor_of(self.buckets.largest())
-    }
-
     /// Whether there is a free block of at least `class`. O(1).
     #[inline(always)]
     pub(crate) fn has_class(&self, class: u32) -> bool {
@@ -227,19 +219,31 @@ impl Region {
         }
         let position = self.align_position(block, align);
         // SAFETY: `find_aligned` returns free blocks that hold `n` granules from their first aligned one on. What lies
-        // before and behind those is given back as blocks of their own, after the bits of all are set.
+        // before those stays a free block, in its list or another one; what lies behind becomes one.
         unsafe {
             let size = self.size_at(block);
-            self.carve(block, size);
-            self.split(block, position - block, size - (position - block));
-            self.split(position, n, size - (position - block) - n);
-            if position != block {
-                self.give(block, position - block);
+            let (before, behind) = (position - block, size - n - (position - block));
+            if before == 0 {
+                self.carve(block, n);
+                return position;
             }
-            if position + n != block + size {
-                self.give(position + n, block + size - position - n);
+            let (class, new_class) = (class_of(size), class_of(before));
+            if class == new_class {
+                self.resize_node(block, before);
+            } else {
+                self.unlink(block, class);
+                self.link(block, before, new_class);
             }
+            self.bits.clear(position - 1);
+            self.bits.set(position);
+            if behind != 0 {
+                self.link(position + n, behind, class_of(behind));
+                self.bits.clear(position + n);
+            }
+            self.bits.set(position + n - 1);
         }
+        self.free -= n;
+        self.fresh = self.fresh.max(position + n);
         position
     }
 

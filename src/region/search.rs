@@ -22,8 +22,8 @@ const SCAN: usize = 4;
 /// Heads of larger classes that are compared by address.
 const CANDIDATES: usize = 6;
 
-/// Blocks that are looked at for an aligned request that no sufficiently larger block serves.
-const ALIGNED_SCAN: usize = 6;
+/// Heads that are looked at for an aligned request that no sufficiently larger block serves.
+const ALIGNED_SCAN: usize = 3;
 
 /// How to choose.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -104,17 +104,21 @@ impl Region {
             // Only an address can make this fit: the newest block is looked at, and the whole region if it is free.
             return self.fitting(self.newest, n, align);
         }
-        // Blocks that are large enough only if they happen to lie well: the first of the lowest fitting classes.
-        for class in self.buckets.non_empty(class_of(n)).take(ALIGNED_SCAN) {
-            let block = self.buckets.head(class);
-            if self.fitting(block, n, align) != 0 {
-                return block;
-            }
+        let block = self.find(with_slack, Fit::Dense);
+        if block != 0 {
+            return block;
         }
-        match self.find(with_slack, Fit::Dense) {
-            0 => self.fitting(self.newest, n, align),
-            found => found,
+        // Blocks that are large enough only if they happen to lie well: the newest, and heads of the lowest classes.
+        let newest = self.fitting(self.newest, n, align);
+        if newest != 0 {
+            return newest;
         }
+        self.buckets
+            .non_empty(class_of(n))
+            .take(ALIGNED_SCAN)
+            .map(|class| self.fitting(self.buckets.head(class), n, align))
+            .find(|block| *block != 0)
+            .unwrap_or(0)
     }
 
     /// `block` if it is one and holds `n` granules from an aligned address on, else 0.
