@@ -19,9 +19,9 @@ Usage: cargo xtask TASK
 
   demo [--board B]         build the demonstration and run it under QEMU (board `host`: on this machine)
   qemu EXAMPLE [--board B] the same with any example; its exit status is passed on
-  test                     run all checks
+  test [NAME...]           run all checks, or those named
     --list                   name them
-    --only NAME              run this one (may be repeated)
+    --only NAME              another way to name one
     --strict                 fail where something is missing, rather than skip
   ci                       the same as `test --strict`
   bench [ARGUMENT...]      compare with other allocators; `bench --help` tells more
@@ -92,7 +92,8 @@ fn test(args: &[String], strict: bool) -> Result<i32> {
                     .for_each(|step| println!("{:14} {}", step.name, step.about));
                 return Ok(0);
             }
-            other => return failed(format!("`test` knows no argument `{other}`")),
+            other if other.starts_with('-') => return failed(format!("`test` knows no argument `{other}`")),
+            name => choice.only.push(name.to_owned()),
         }
     }
     let good = steps::run(&Workspace::open()?, &choice)?;

@@ -7,7 +7,7 @@ use super::host::{SCALE, package};
 use crate::error::{Result, missing};
 use crate::process::Process;
 use crate::setup;
-use crate::workspace::Workspace;
+use crate::workspace::{PACKAGE, Workspace};
 
 /// What the test harness keeps of its main thread until the end is reachable, and no leak.
 const MEMCHECK: &str = "valgrind --quiet --error-exitcode=99 --fair-sched=yes \
@@ -39,6 +39,21 @@ fn sanitized(workspace: &Workspace, cargo: Process, sanitizer: &str) -> Process 
         .env("RUSTC_BOOTSTRAP", "1")
         .env("RUSTFLAGS", format!("-Zsanitizer={sanitizer}"))
         .env("CARGO_TARGET_DIR", workspace.target.join(sanitizer))
+}
+
+/// The test replaces the atomics of the crate by those of the model, so it is built with a `cfg` of its own.
+pub fn model(workspace: &Workspace) -> Result<String> {
+    let features = workspace.host_features().join(",");
+    let modelled = |command: &str| {
+        workspace
+            .cargo(command)
+            .args(["--package", PACKAGE, "--test", "interleavings", "--features", &features])
+            .env("RUSTFLAGS", "--cfg terrace_model")
+            .env("CARGO_TARGET_DIR", workspace.target.join("model"))
+    };
+    modelled("clippy").args(["--", "-D", "warnings"]).run()?;
+    modelled("test").run()?;
+    Ok(String::new())
 }
 
 pub fn valgrind(workspace: &Workspace) -> Result<String> {

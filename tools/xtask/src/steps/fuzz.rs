@@ -19,19 +19,14 @@ const FLAGS: &str = "--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer
 
 pub fn targets(workspace: &Workspace) -> Result<String> {
     let folder = workspace.root.join("tools/fuzz");
-    let built = workspace
-        .cargo("build")
-        .dir(&folder)
-        .args([
-            "--release",
-            "--bins",
-            "--message-format=json-render-diagnostics",
-            "--target",
-            &workspace.host,
-        ])
-        .env("RUSTC_BOOTSTRAP", "1")
-        .env("RUSTFLAGS", FLAGS)
-        .env("CARGO_TARGET_DIR", workspace.target.join("fuzz"))
+    if !folder.join("Cargo.toml").is_file() {
+        return failed("there is no tools/fuzz");
+    }
+    instrumented(workspace, "clippy", &folder)
+        .args(["--", "-D", "warnings"])
+        .run()?;
+    let built = instrumented(workspace, "build", &folder)
+        .arg("--message-format=json-render-diagnostics")
         .output()?;
     let programs = executables(&built);
     if programs.is_empty() {
@@ -42,6 +37,16 @@ pub fn targets(workspace: &Workspace) -> Result<String> {
         fuzz(workspace, name, program, &folder.join("corpus").join(name), seconds)?;
     }
     Ok(format!("{} targets, {seconds} s each", programs.len()))
+}
+
+fn instrumented(workspace: &Workspace, command: &str, folder: &Path) -> Process {
+    workspace
+        .cargo(command)
+        .dir(folder)
+        .args(["--release", "--bins", "--target", &workspace.host])
+        .env("RUSTC_BOOTSTRAP", "1")
+        .env("RUSTFLAGS", FLAGS)
+        .env("CARGO_TARGET_DIR", workspace.target.join("fuzz"))
 }
 
 fn fuzz(workspace: &Workspace, name: &str, program: &Path, recorded: &Path, seconds: u64) -> Result {

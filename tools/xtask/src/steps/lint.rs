@@ -43,6 +43,13 @@ pub fn clippy_boards(workspace: &Workspace) -> Result<String> {
             .env("TERRACE_BOARD", &board.name)
             .run()?;
     }
+    // Firmware that is measured, and is no member of the workspace.
+    workspace
+        .cargo("clippy")
+        .args(["--manifest-path", "tools/bench/m4/Cargo.toml", "--bins"])
+        .args(["--target", "thumbv7em-none-eabi", "--", "-D", "warnings"])
+        .env("CARGO_TARGET_DIR", workspace.target.join("m4"))
+        .run()?;
     Ok(format!("{} boards", boards.len()))
 }
 

@@ -56,84 +56,28 @@ const fn step(
 }
 
 /// All steps, the quick ones first.
+#[rustfmt::skip]
 pub const ALL: &[Step] = &[
     step("fmt", "source is formatted", &[], lint::format),
-    step(
-        "msrv",
-        "the oldest compiler that the manifest promises",
-        &[],
-        package::rust_version,
-    ),
+    step("msrv", "the oldest compiler that the manifest promises", &[], package::rust_version),
     step("clippy", "no warnings on the host", &[], lint::clippy_host),
-    step(
-        "clippy-boards",
-        "no warnings for the boards",
-        &[Need::Targets],
-        lint::clippy_boards,
-    ),
+    step("clippy-boards", "no warnings for the boards", &[Need::Targets], lint::clippy_boards),
     step("doc", "documentation builds as on docs.rs", &[], lint::documentation),
+    step("package", "the published package is complete and builds alone", &[], package::contents),
     step("test", "all tests and doc tests of the workspace", &[], host::tests),
-    step(
-        "test-check",
-        "all tests with the expensive self-checks",
-        &[],
-        host::tests_with_checks,
-    ),
-    step(
-        "test-nightly",
-        "tests with the unstable Allocator trait",
-        &[],
-        host::tests_with_nightly,
-    ),
-    step(
-        "features",
-        "every set of features, on the host and on bare metal",
-        &[Need::Targets],
-        features::powerset,
-    ),
-    step(
-        "package",
-        "the published package is complete and builds alone",
-        &[],
-        package::contents,
-    ),
+    step("test-check", "tests with the expensive self-checks", &[], host::tests_with_checks),
+    step("test-nightly", "tests with the unstable Allocator trait", &[], host::tests_with_nightly),
+    step("model", "orders of execution on several cores", &[], checkers::model),
+    step("features", "every set of features, on the host and on bare metal", &[Need::Targets], features::powerset),
     step("examples", "examples as programs of the host", &[], host::examples),
     step("qemu", "examples on every board", &[Need::Boards], boards::examples),
-    step(
-        "defmt",
-        "the defmt log, decoded, is as recorded",
-        &[Need::Boards],
-        boards::defmt_log,
-    ),
-    step(
-        "32-bit",
-        "tests on a 32-bit host",
-        &[Need::System(Tool::Gcc32)],
-        host::tests_32_bit,
-    ),
-    step(
-        "asan",
-        "tests under AddressSanitizer and LeakSanitizer",
-        &[],
-        checkers::address,
-    ),
+    step("defmt", "the defmt log, decoded, is as recorded", &[Need::Boards], boards::defmt_log),
+    step("valgrind", "tests under memcheck", &[Need::System(Tool::Valgrind)], checkers::valgrind),
+    step("32-bit", "tests on a 32-bit host", &[Need::System(Tool::Gcc32)], host::tests_32_bit),
+    step("asan", "tests under AddressSanitizer and LeakSanitizer", &[], checkers::address),
     step("tsan", "tests under ThreadSanitizer", &[], checkers::thread),
-    step(
-        "valgrind",
-        "tests under memcheck",
-        &[Need::System(Tool::Valgrind)],
-        checkers::valgrind,
-    ),
-    step(
-        "fuzz",
-        "fuzz targets, from the recorded inputs",
-        &[Need::System(Tool::Cxx)],
-        fuzz::targets,
-    ),
-    Step {
-        optional: true,
-        ..step("miri", "tests under Miri, with tree borrows", &[], checkers::miri)
-    },
+    step("fuzz", "fuzz targets, from the recorded inputs", &[Need::System(Tool::Cxx)], fuzz::targets),
+    Step { optional: true, ..step("miri", "tests under Miri, with tree borrows", &[], checkers::miri) },
 ];
 
 /// Which steps to run, and how strictly.
