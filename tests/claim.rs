@@ -6,7 +6,7 @@ use std::alloc::{GlobalAlloc, Layout};
 
 use support::Memory;
 use support::memory::StaticMemory;
-use terrace::{ClaimError, CriticalSectionHeap, Load, LocalHeap, MIN_SPAN, SpinHeap};
+use terrace::{ClaimError, CriticalSectionHeap, Load, LocalHeap, MIN_SPAN};
 
 const WORD: Layout = Layout::new::<u64>();
 
@@ -242,7 +242,7 @@ fn e1_bookkeeping_is_small_and_inside() {
 fn init_is_one_expression_and_gives_memory_once() {
     static HEAP: CriticalSectionHeap = CriticalSectionHeap::new();
     mod inner {
-        pub static SPIN: terrace::SpinHeap = terrace::SpinHeap::new();
+        pub static INNER: terrace::CriticalSectionHeap = terrace::CriticalSectionHeap::new();
     }
     fn start() -> Result<(), ClaimError> {
         terrace::init!(HEAP, 4 * 1024)
@@ -251,9 +251,9 @@ fn init_is_one_expression_and_gives_memory_once() {
     assert_eq!(start(), Err(ClaimError::AlreadyClaimed));
     assert_eq!(terrace::init!(HEAP, 4096), Err(ClaimError::AlreadyClaimed));
     assert!(HEAP.load().capacity > 3800);
-    terrace::init!(inner::SPIN, 100 + 900).expect("the path may lead into a module");
-    assert!(inner::SPIN.load().capacity > 900);
-    static TINY: SpinHeap = SpinHeap::new();
+    terrace::init!(inner::INNER, 100 + 900).expect("the path may lead into a module");
+    assert!(inner::INNER.load().capacity > 900);
+    static TINY: CriticalSectionHeap = CriticalSectionHeap::new();
     assert!(matches!(
         terrace::init!(TINY, 16),
         Err(ClaimError::TooSmall { bytes: 16, .. })
@@ -264,7 +264,7 @@ fn init_is_one_expression_and_gives_memory_once() {
 #[test]
 fn slices_pointers_and_symbols_are_claimed_alike() {
     static MEMORY: [StaticMemory<4096>; 2] = [const { StaticMemory::new() }; 2];
-    static HEAP: SpinHeap = SpinHeap::new();
+    static HEAP: CriticalSectionHeap = CriticalSectionHeap::new();
     HEAP.claim(MEMORY[0].take()).unwrap();
     let capacity = HEAP.load().capacity;
     HEAP.extend(MEMORY[1].take(), 3).unwrap();

@@ -14,7 +14,7 @@ fn e5_misuses_do_not_compile() {
 #[test]
 fn e5_heaps_are_shared_as_their_locks_permit() {
     use std::marker::PhantomData;
-    use terrace::{CriticalSectionHeap, LocalHeap, SpinHeap};
+    use terrace::{CriticalSectionHeap, LocalHeap};
 
     trait Otherwise {
         fn is_sync(&self) -> bool {
@@ -39,6 +39,7 @@ fn e5_heaps_are_shared_as_their_locks_permit() {
         }
     }
     assert!(!Sync_::<LocalHeap>(PhantomData).is_sync() && !Send_::<LocalHeap>(PhantomData).is_send());
-    assert!(Sync_::<SpinHeap>(PhantomData).is_sync() && Send_::<SpinHeap>(PhantomData).is_send());
+    #[cfg(feature = "spin")]
+    assert!(Sync_::<terrace::SpinHeap>(PhantomData).is_sync() && Send_::<terrace::SpinHeap>(PhantomData).is_send());
     assert!(Sync_::<CriticalSectionHeap>(PhantomData).is_sync());
 }

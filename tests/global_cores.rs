@@ -1,5 +1,5 @@
-//! A program whose global allocator is a heap with four contexts (rows A3, A6, E1, E5, C22).
-#![cfg(target_os = "linux")]
+//! `e5_threads_share_the_global_allocator`: a program whose global allocator is a heap
+//! with four contexts (rows A3, A6, E1, E5, C22).
 
 mod support;
 
@@ -35,7 +35,8 @@ extern "C" fn claim() {
 
 #[used]
 // SAFETY: the section holds addresses of functions that the C library calls before `main`; this is one.
-#[unsafe(link_section = ".init_array")]
+#[cfg_attr(not(target_vendor = "apple"), unsafe(link_section = ".init_array"))]
+#[cfg_attr(target_vendor = "apple", unsafe(link_section = "__DATA,__mod_init_func"))]
 static CLAIM: extern "C" fn() = claim;
 
 static CALLS: AtomicUsize = AtomicUsize::new(0);
@@ -47,8 +48,8 @@ fn on_low_memory(event: &LowMemory, calls: &'static AtomicUsize) {
     calls.fetch_add(1, Relaxed);
 }
 
-#[test]
-fn e5_threads_share_the_global_allocator() {
+/// A program of its own, because the test harness allocates beside the test.
+fn main() {
     HEAP.on_low_memory(on_low_memory, &CALLS).unwrap();
     // What the runtime keeps for good it has by then.
     support::workload::run(4, 1000);

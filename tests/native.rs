@@ -305,13 +305,13 @@ fn resizing_stays_in_place_where_there_is_room() {
 #[test]
 fn resizing_stays_in_place_beyond_the_end_of_a_chunk() {
     let f = Fixture::new(64 << 10);
-    let first = f.alloc(16);
+    let first = f.alloc(8);
     let mut last = first;
     while f.heap.stats().steps.refills == 1 && f.heap.stats().idle != 0 {
-        last = f.alloc(16);
+        last = f.alloc(8);
     }
     assert_eq!(f.heap.stats().idle, 0, "the chunk is used up");
-    assert_eq!(f.resize(last, 16, 4000), last);
+    assert_eq!(f.resize(last, 8, 4000), last);
     assert_eq!(f.heap.check(), Ok(()));
 }
 

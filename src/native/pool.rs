@@ -310,6 +310,14 @@ impl Pool {
             self.steps.direct = self.steps.direct.wrapping_add(1);
             return block;
         }
+        // The rest of the chunk may be such a block that was freed just now.
+        if (context.unused() as usize).is_multiple_of(align) {
+            let block = context.bump(n << GRANULE_SHIFT);
+            if !block.is_null() {
+                self.steps.bumped = self.steps.bumped.wrapping_add(1);
+                return block;
+            }
+        }
         let position = self.region.take_aligned(n as u32, align);
         if position != 0 {
             self.steps.direct = self.steps.direct.wrapping_add(1);
