@@ -8,6 +8,7 @@ use lock_api::RawMutex;
 use super::{Heap, Shared};
 use crate::base::core_id::CoreId;
 use crate::base::granule::{GRANULE, granules};
+use crate::native::context::Context;
 
 // SAFETY: blocks are granules of the heap's own spans that are allocated in the region, so no two overlap and none moves
 // (the invariants CACHE, BUMP and FREE); they are aligned as asked, a granule at least; no method panics or unwinds.
@@ -44,27 +45,26 @@ unsafe impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> GlobalAlloc for Heap<
 impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
     /// A block for `layout` whose bytes are zero, or null.
     pub(super) fn allocate_zeroed(&self, layout: Layout) -> *mut u8 {
-        let mut clear = Clear::All;
-        let block = if layout.size() <= GRANULE * 16 || layout.align() > GRANULE {
-            self.allocate(layout)
-        } else {
-            self.enter(|context, shared| {
-                let block = context.pop(layout.size());
-                if !block.is_null() {
-                    return block;
-                }
-                let fresh = shared.pool.region.fresh();
-                let block = shared.allocate(context, layout);
-                shared.account(context);
-                if shared.is_fresh(block, fresh) {
-                    clear = Clear::Links;
-                }
-                block
-            })
-        };
+        if layout.size() < FRESH_LEAST || layout.align() > GRANULE {
+            let block = self.allocate(layout);
+            if !block.is_null() {
+                // SAFETY: the block has `layout.size()` bytes and is ours.
+                unsafe { block.write_bytes(0, layout.size()) };
+            }
+            return block;
+        }
+        let (block, is_fresh) = self.enter(|context, shared| {
+            let fresh = shared.pool.region.fresh();
+            let block = shared.serve(context, layout);
+            (block, shared.is_fresh(block, fresh))
+        });
         if !block.is_null() {
-            // SAFETY: the block has `layout.size()` bytes and is ours; fresh memory is zero but for its ends.
-            unsafe { clear.apply(block, layout.size()) };
+            // SAFETY: the block has `layout.size()` bytes, more than three granules, and is ours; fresh memory is zero but
+            // for where links and sizes of a free block may have been.
+            unsafe {
+                block.write_bytes(0, if is_fresh { 2 * GRANULE } else { layout.size() });
+                block.add(layout.size() - GRANULE).write_bytes(0, GRANULE);
+            }
         }
         block
     }
@@ -86,42 +86,18 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
             unsafe { self.release(block, layout) };
             return ptr::without_provenance_mut(layout.align());
         }
-        // SAFETY: the caller's block is one of this heap, with this size.
-        let done = self.enter(|context, shared| unsafe {
-            let done = shared.pool.resize(context, block, layout.size(), new_size);
-            shared.account(context);
-            done
-        });
-        if done {
-            return block;
-        }
-        // SAFETY: `resize` shrinks always, so the block is to grow; old and new block are apart.
+        // SAFETY: the caller's block is one of this heap, with this layout. A new block is larger, and apart from it.
         unsafe {
-            let new_block = self.allocate_quietly(new_layout);
+            let new_block = self.enter(|context, shared| shared.resize(context, block, layout, new_layout));
             if new_block.is_null() {
                 return self.join(block, layout, new_layout);
             }
-            ptr::copy_nonoverlapping(block, new_block, layout.size());
-            self.release(block, layout);
+            if new_block != block {
+                ptr::copy_nonoverlapping(block, new_block, layout.size());
+                self.release(block, layout);
+            }
             new_block
         }
-    }
-
-    /// As [`Heap::allocate`], but a failure is not noted yet: there is something left to try.
-    fn allocate_quietly(&self, layout: Layout) -> *mut u8 {
-        self.enter(|context, shared| {
-            let block = if layout.align() <= GRANULE {
-                context.pop(layout.size())
-            } else {
-                ptr::null_mut()
-            };
-            if !block.is_null() {
-                return block;
-            }
-            let block = shared.pool_allocate(context, layout);
-            shared.account(context);
-            block
-        })
     }
 
     /// Moves the block down into the free space around it, if it fits there.
@@ -130,63 +106,99 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
     /// As for [`GlobalAlloc::realloc`]; the block is to grow.
     #[cold]
     unsafe fn join(&self, block: *mut u8, old: Layout, new: Layout) -> *mut u8 {
-        let joined = self.enter(|context, shared| {
-            let joined = if new.align() > GRANULE {
-                None
-            } else {
-                // SAFETY: the caller's block is one of this heap, with this size.
-                unsafe { shared.pool.join(block, old.size(), new.size()) }
-            };
-            if joined.is_none() {
-                shared.fail(context, new.size());
-            }
-            shared.pool.note_peak();
-            joined
-        });
+        // SAFETY: the caller's block is one of this heap, with this layout.
+        let joined = self.enter(|context, shared| unsafe { shared.join(context, block, old, new) });
         let Some((start, bytes)) = joined else {
             return ptr::null_mut();
         };
         // All of it is the caller's block now, so the move needs no lock.
-        // SAFETY: `start` begins at least `new.size()` bytes, within which the old contents lie.
-        unsafe { ptr::copy(block, start, old.size()) };
-        self.enter(|context, shared| {
-            // SAFETY: the block is the caller's, with nothing of worth behind the new size.
-            unsafe { shared.pool.trim_to(context, start, bytes, new.size()) };
-            shared.account(context);
-        });
+        // SAFETY: `start` begins at least `new.size()` bytes, within which the old contents lie. What is behind the new
+        // size is of no worth.
+        unsafe {
+            move_down(block, start, old.size());
+            self.enter(|context, shared| {
+                shared.pool.trim_to(context, start, bytes, new.size());
+                shared.account(context);
+            });
+        }
         start
     }
 }
 
+/// The smallest size, in bytes, for which it is looked whether its memory is known to be zero.
+const FRESH_LEAST: usize = 16 * GRANULE;
+
+/// Moves `bytes` bytes to a lower address, a granule or more away. By way of `copy_nonoverlapping`, which the program has
+/// anyway, unlike `memmove`.
+///
+/// # Safety
+/// Both places are valid for so many bytes; `to` is at least a granule below `from`.
+unsafe fn move_down(from: *mut u8, to: *mut u8, bytes: usize) {
+    let step = from as usize - to as usize;
+    let mut done = 0;
+    while done < bytes {
+        let part = step.min(bytes - done);
+        // SAFETY: the caller vouches for both places; a part is no longer than they are apart.
+        unsafe { ptr::copy_nonoverlapping(from.add(done), to.add(done), part) };
+        done += part;
+    }
+}
+
 impl Shared {
+    /// The block itself if it could be resized in place, else a new block that is larger, or null.
+    ///
+    /// # Safety
+    /// As for [`GlobalAlloc::realloc`]; neither layout is empty.
+    #[inline(never)]
+    unsafe fn resize(&mut self, context: &mut Context, block: *mut u8, old: Layout, new: Layout) -> *mut u8 {
+        // SAFETY: the caller's block is one of this heap, with this size.
+        if unsafe {
+            self.pool
+                .resize(context, block, granules(old.size()), granules(new.size()))
+        } {
+            self.account(context);
+            return block;
+        }
+        let cached = if new.align() <= GRANULE {
+            context.pop(new.size())
+        } else {
+            ptr::null_mut()
+        };
+        if cached.is_null() {
+            self.serve_quietly(context, new)
+        } else {
+            cached
+        }
+    }
+
+    /// Joins the block and the free space around it, if that holds the new size.
+    ///
+    /// # Safety
+    /// As for [`GlobalAlloc::realloc`]; the block is to grow.
+    #[inline(never)]
+    unsafe fn join(
+        &mut self,
+        context: &mut Context,
+        block: *mut u8,
+        old: Layout,
+        new: Layout,
+    ) -> Option<(*mut u8, usize)> {
+        let joined = if new.align() > GRANULE {
+            None
+        } else {
+            // SAFETY: the caller's block is one of this heap, with this size.
+            unsafe { self.pool.join(block, granules(old.size()), granules(new.size())) }
+        };
+        if joined.is_none() {
+            self.fail(context, new.size());
+        }
+        self.pool.note_peak();
+        joined
+    }
+
     /// Whether the block, if there is one, lies where nothing was handed out before `fresh` rose.
     fn is_fresh(&self, block: *mut u8, fresh: u32) -> bool {
         let address = block as usize;
         !block.is_null() && self.pool.region.contains(address) && self.pool.region.position_of(address) >= fresh
-    }
-}
-
-/// What of a block has to be cleared.
-enum Clear {
-    All,
-    /// Only where links and sizes of a free block may have been.
-    Links,
-}
-
-impl Clear {
-    /// # Safety
-    /// The block has `bytes` bytes and is the caller's; for `Links` it has more than 3 granules, and all that lies
-    /// between its first two granules and its last one is zero.
-    unsafe fn apply(self, block: *mut u8, bytes: usize) {
-        // SAFETY: as the caller says.
-        unsafe {
-            match self {
-                Clear::All => block.write_bytes(0, bytes),
-                Clear::Links => {
-                    block.write_bytes(0, 2 * GRANULE);
-                    block.add(bytes - GRANULE).write_bytes(0, GRANULE);
-                }
-            }
-        }
     }
 }

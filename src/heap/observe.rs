@@ -84,9 +84,10 @@ impl Shared {
     /// Verifies pool and contexts.
     fn check<L, const CONTEXTS: usize>(&mut self, all: &mut All<'_, L, CONTEXTS>) -> Result<(), Fault> {
         let mut result = Ok(());
-        self.pool.find_region(|region| {
-            result = region.check().map(|_| ());
-            result.is_err().then_some(())
+        self.pool.each_region(|region| {
+            if result.is_ok() {
+                result = region.check().map(|_| ());
+            }
         });
         result?;
         self.pool.check()?;

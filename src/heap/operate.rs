@@ -101,9 +101,7 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
                 if layout.size() == 0 {
                     return ptr::without_provenance_mut(layout.align());
                 }
-                let block = shared.allocate(context, layout);
-                shared.account(context);
-                block
+                shared.serve(context, layout)
             })
         }
     }
@@ -199,25 +197,27 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
 }
 
 impl Shared {
-    /// A block for `layout`, which is not empty, or null; notes a failure.
+    /// A block for `layout`, which is not empty and which the cache does not serve, or null; notes a failure.
     #[inline(always)]
-    pub(super) fn allocate(&mut self, context: &mut Context, layout: Layout) -> *mut u8 {
-        let block = self.pool_allocate(context, layout);
+    pub(super) fn serve(&mut self, context: &mut Context, layout: Layout) -> *mut u8 {
+        let block = self.serve_quietly(context, layout);
         if block.is_null() {
             self.fail(context, layout.size());
         }
         block
     }
 
-    /// As [`Shared::allocate`], but does not note a failure.
-    #[inline(always)]
-    pub(super) fn pool_allocate(&mut self, context: &mut Context, layout: Layout) -> *mut u8 {
-        if layout.align() <= GRANULE {
-            self.pool.allocate(context, granules(layout.size()))
+    /// As [`Shared::serve`], but does not note a failure.
+    #[inline(never)]
+    pub(super) fn serve_quietly(&mut self, context: &mut Context, layout: Layout) -> *mut u8 {
+        let n = granules(layout.size());
+        let block = if layout.align() <= GRANULE {
+            self.pool.allocate(context, n)
         } else {
-            self.pool
-                .allocate_aligned(context, granules(layout.size()), layout.align())
-        }
+            self.pool.allocate_aligned(context, n, layout.align())
+        };
+        self.account(context);
+        block
     }
 
     /// Notes a failed request: low memory is due.

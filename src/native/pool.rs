@@ -18,7 +18,7 @@
 use super::context::Context;
 use super::context::Pushed;
 use crate::base::fault::{Fault, FaultKind};
-use crate::base::granule::{GRANULE, GRANULE_SHIFT, MAX_GRANULES, granules};
+use crate::base::granule::{GRANULE, GRANULE_SHIFT, MAX_GRANULES};
 use crate::region::span::{ClaimError, MAX_CACHED};
 use crate::region::{Fit, Region, class_of};
 
@@ -134,15 +134,27 @@ impl Pool {
         core::iter::successors(Some(&self.region), |region| unsafe { region.next.as_ref() })
     }
 
-    /// Calls `visit` with each span until it returns something.
-    pub(crate) fn find_region<T>(&mut self, mut visit: impl FnMut(&mut Region) -> Option<T>) -> Option<T> {
-        let mut region = &mut self.region;
-        loop {
-            if let Some(found) = visit(region) {
-                return Some(found);
+    /// The span that hands out the granule at `address`. O(spans).
+    #[inline(never)]
+    pub(super) fn region_of(&mut self, address: usize) -> Option<&mut Region> {
+        let mut region = &raw mut self.region;
+        // SAFETY: LINKS, as in `regions`; the pool is borrowed exclusively, and one reference is made at a time.
+        while let Some(here) = unsafe { region.as_mut() } {
+            if here.contains(address) {
+                return Some(here);
             }
-            // SAFETY: LINKS, as in `regions`; the pool is borrowed exclusively.
-            region = unsafe { region.next.as_mut() }?;
+            region = here.next;
+        }
+        None
+    }
+
+    /// Calls `visit` with each span.
+    pub(crate) fn each_region(&mut self, mut visit: impl FnMut(&mut Region)) {
+        let mut region = &raw mut self.region;
+        // SAFETY: LINKS, as in `regions`; the pool is borrowed exclusively, and one reference is made at a time.
+        while let Some(here) = unsafe { region.as_mut() } {
+            visit(here);
+            region = here.next;
         }
     }
 
@@ -181,10 +193,14 @@ impl Pool {
         Err(Fault::new(FaultKind::WrongCount, self.region.start()))
     }
 
-    /// Counts the free granules of the spans behind the first one anew, after a change that was not counted. O(spans).
-    #[cold]
-    pub(super) fn count_elsewhere(&mut self) {
-        self.free_elsewhere = self.regions().skip(1).map(|region| region.free() as usize).sum();
+    /// Follows a change of free memory that was not counted: in the spans behind the first one, or of what is plentiful.
+    /// O(spans).
+    #[inline(never)]
+    pub(super) fn follow_change(&mut self) {
+        if !self.region.next.is_null() {
+            self.free_elsewhere = self.regions().skip(1).map(|region| region.free() as usize).sum();
+        }
+        self.follow_take();
     }
 
     /// Whether `start..start + bytes` may become a further span.
@@ -396,7 +412,7 @@ impl Pool {
     ///
     /// # Safety
     /// The block was handed out by this pool with that size, and is used by nobody any more.
-    #[inline(always)]
+    #[inline]
     pub(super) unsafe fn unbump(&mut self, context: &mut Context, block: *mut u8, n: usize) -> bool {
         if !context.is_last_bumped(block, n << GRANULE_SHIFT) {
             return false;
@@ -523,32 +539,40 @@ impl Pool {
     #[cold]
     #[inline(never)]
     unsafe fn give_elsewhere(&mut self, address: usize, n: u32) -> bool {
-        let joined = self.find_region(|region| {
-            // SAFETY: the caller gives allocated granules of the span that contains them.
-            region
-                .contains(address)
-                .then(|| unsafe { region.give(region.position_of(address), n) })
-        });
+        let Some(region) = self.region_of(address) else {
+            return false;
+        };
+        // SAFETY: the caller gives allocated granules of the span that contains them.
+        let joined = unsafe { region.give(region.position_of(address), n) };
         self.free_elsewhere += n as usize;
-        joined == Some(true)
+        joined
     }
 
-    /// Gives back the chunk's rest or one cached block, if one is found soon, and keeps the newest free block the newest.
+    /// Gives something idle back; the newest free block stays the newest, for whoever asks again for what he has just freed.
     /// O(1).
     #[inline(never)]
     fn drain(&mut self, context: &mut Context) {
-        self.settle(context);
         let newest = self.region.newest();
+        if self.give_idle(context) {
+            self.region.keep_newest(newest);
+        }
+    }
+
+    /// Gives back the chunk's rest, or one cached block, if one is found soon; tells whether it did. O(1).
+    #[inline(never)]
+    fn give_idle(&mut self, context: &mut Context) -> bool {
+        self.settle(context);
         if context.rest() != 0 {
             self.drop_chunk(context);
-        } else if let Some((block, n)) = context.drain(DRAIN_ENTRIES) {
-            self.steps.drained = self.steps.drained.wrapping_add(1);
-            // SAFETY: CACHE: a block that was cached is allocated granules that nobody uses.
-            unsafe { self.give(block, n) };
-        } else {
-            return;
+            return true;
         }
-        self.region.keep_newest(newest);
+        let Some((block, n)) = context.drain(DRAIN_ENTRIES) else {
+            return false;
+        };
+        self.steps.drained = self.steps.drained.wrapping_add(1);
+        // SAFETY: CACHE: a block that was cached is allocated granules that nobody uses.
+        unsafe { self.give(block, n) };
+        true
     }
 
     /// Gives the rest of the context's chunk back.
@@ -566,11 +590,7 @@ impl Pool {
     #[cold]
     #[inline(never)]
     fn rescue(&mut self, context: &mut Context, n: u32) -> *mut u8 {
-        if context.rest() != 0 {
-            self.drop_chunk(context);
-        } else if context.cached() != 0 {
-            self.drain(context);
-        } else {
+        if !context.is_idle() || !self.give_idle(context) {
             return core::ptr::null_mut();
         }
         let position = self.region.take_newest(n);

@@ -30,8 +30,10 @@ impl Threshold {
     /// The use in bytes at which the limit is reached.
     fn used(self, capacity: usize) -> Option<usize> {
         match self {
+            // In two steps, as the product of both need not fit a word.
             Threshold::Percent(percent) if percent <= 100 => {
-                Some((capacity as u64 * u64::from(percent)).div_ceil(100) as usize)
+                let percent = usize::from(percent);
+                Some(capacity / 100 * percent + (capacity % 100 * percent).div_ceil(100))
             }
             Threshold::Percent(_) => None,
             Threshold::BytesFree(bytes) => capacity.checked_sub(bytes),

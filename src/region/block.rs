@@ -58,7 +58,8 @@ impl Region {
     ///
     /// # Safety
     /// The granules are in the span, belong to no other block and are in no list.
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline)]
+    #[cfg_attr(not(target_pointer_width = "64"), inline(never))] // flash is worth more there than a call
     pub(super) unsafe fn link(&mut self, position: u32, size: u32, class: u32) {
         let head = self.buckets.head(class);
         // SAFETY: the block's granules are the caller's to give; the head, if there is one, and the block behind it are
@@ -85,7 +86,8 @@ impl Region {
     ///
     /// # Safety
     /// FREE: such a block starts there.
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline)]
+    #[cfg_attr(not(target_pointer_width = "64"), inline(never))] // flash is worth more there than a call
     pub(super) unsafe fn unlink(&mut self, position: u32, class: u32) {
         // SAFETY: FREE: the first granule holds the links; a link that is not 0 leads to a free block of the bucket.
         unsafe {
@@ -108,7 +110,7 @@ impl Region {
     /// # Safety
     /// FREE: such a block starts at `position`; the granules of the new one are in the span and belong to no block but
     /// the old one.
-    #[inline(always)]
+    #[inline]
     pub(super) unsafe fn relink(&mut self, position: u32, to: u32, size: u32, class: u32) {
         // SAFETY: FREE: as in `unlink`; the caller gives the granules of the new block.
         unsafe {
@@ -130,7 +132,7 @@ impl Region {
     ///
     /// # Safety
     /// FREE: such a block starts at `position`; the granules of the new one are in the span and belong to no other block.
-    #[inline(always)]
+    #[inline]
     pub(super) unsafe fn resize_node(&mut self, position: u32, size: u32) {
         // SAFETY: FREE: the old block's first granule holds its links; the caller gives the granules of the new block.
         unsafe {

@@ -218,32 +218,16 @@ impl Region {
             return 0;
         }
         let position = self.align_position(block, align);
-        // SAFETY: `find_aligned` returns free blocks that hold `n` granules from their first aligned one on. What lies
-        // before those stays a free block, in its list or another one; what lies behind becomes one.
+        let before = position - block;
+        // SAFETY: `find_aligned` returns free blocks that hold `n` granules from their first aligned one on. What lies before
+        // those is taken with them, made a block of its own and given back.
         unsafe {
-            let size = self.size_at(block);
-            let (before, behind) = (position - block, size - n - (position - block));
-            if before == 0 {
-                self.carve(block, n);
-                return position;
+            self.carve(block, before + n);
+            if before != 0 {
+                self.split(block, before, n);
+                self.give(block, before);
             }
-            let (class, new_class) = (class_of(size), class_of(before));
-            if class == new_class {
-                self.resize_node(block, before);
-            } else {
-                self.unlink(block, class);
-                self.link(block, before, new_class);
-            }
-            self.bits.clear(position - 1);
-            self.bits.set(position);
-            if behind != 0 {
-                self.link(position + n, behind, class_of(behind));
-                self.bits.clear(position + n);
-            }
-            self.bits.set(position + n - 1);
         }
-        self.free -= n;
-        self.fresh = self.fresh.max(position + n);
         position
     }
 
@@ -302,7 +286,7 @@ impl Region {
     ///
     /// # Safety
     /// FREE: such a block, of at least `n` granules, starts there.
-    #[inline(always)]
+    #[inline]
     unsafe fn carve(&mut self, position: u32, n: u32) {
         let rest = position + n;
         // SAFETY: FREE: size and links are in the block; what remains of it becomes a free block with its first bit

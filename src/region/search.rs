@@ -72,7 +72,7 @@ impl Region {
     }
 
     /// The smallest of the first blocks of `class` that has at least `n` granules, or 0.
-    #[inline(always)]
+    #[inline]
     fn best_of(&self, class: u32, n: u32) -> u32 {
         let (mut best, mut best_size) = (0, u32::MAX);
         let mut block = self.buckets.head(class);
