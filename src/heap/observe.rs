@@ -46,7 +46,7 @@ impl<L: RawMutex, C, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
 
     /// The first fault that was ever found, by [`Heap::check`] or, under feature `check`, by an operation.
     pub fn fault(&self) -> Option<Fault> {
-        self.enter_all(|_, shared| shared.journal.fault)
+        self.enter_all(|_, shared| shared.journal.fault())
     }
 }
 

@@ -21,14 +21,13 @@ use core::ptr;
 
 use crate::base::granule::{GRANULE_SHIFT, granules};
 
-/// What the table of a context without caches points at: entry 0, which is read for a request of no bytes.
-static NO_ENTRY: usize = 0;
-
 /// A context: caches of exact sizes and a chunk to bump through.
 pub(crate) struct Context {
     /// Granules that may still be cached before the grant is used up. Below 0 only within an operation.
     room: isize,
-    /// The largest cached size, in granules; 0 before a claim.
+    /// The first size that is not cached, in granules; 0 before a claim, when there is no table.
+    limit_size: usize,
+    /// The largest cached size, in granules.
     max: usize,
     table: *mut *mut u8,
     /// Allocations served from the table.
@@ -46,18 +45,19 @@ pub(crate) struct Context {
 }
 
 impl Context {
-    /// A context that has nothing and caches nothing.
+    /// A context that has nothing and caches nothing. All of it is zero, so that a static heap lies in `.bss`.
     pub(crate) const EMPTY: Context = Context {
         room: 0,
         max: 0,
-        table: (&raw const NO_ENTRY).cast_mut().cast(),
+        table: ptr::null_mut(),
+        limit_size: 0,
         hits: 0,
         first: ptr::null_mut(),
         bump: ptr::null_mut(),
         limit: ptr::null_mut(),
         granted: 0,
         allowed: 0,
-        drain_next: 1,
+        drain_next: 0,
     };
 
     /// Gives the context its table.
@@ -67,7 +67,7 @@ impl Context {
     pub(crate) unsafe fn claim(&mut self, table: *mut *mut u8, sizes: usize) {
         *self = Context::EMPTY;
         if sizes != 0 {
-            (self.table, self.max) = (table, sizes);
+            (self.table, self.max, self.limit_size) = (table, sizes, sizes + 1);
             // SAFETY: the caller gives that many entries; null is a valid list.
             unsafe { table.write_bytes(0, sizes + 1) };
         }
@@ -77,7 +77,7 @@ impl Context {
     #[inline(always)]
     pub(crate) fn pop(&mut self, size: usize) -> *mut u8 {
         let n = granules(size);
-        if n > self.max {
+        if n >= self.limit_size {
             return ptr::null_mut();
         }
         // SAFETY: CACHE: the entry exists, and its head, if there is one, is a block that nobody uses and that holds the
@@ -229,7 +229,7 @@ impl Context {
 
     /// Takes the first cached block of `n` granules if its address is a multiple of `align`, else null. O(1).
     pub(crate) fn take_aligned(&mut self, n: usize, align: usize) -> *mut u8 {
-        if n > self.max {
+        if n >= self.limit_size {
             return ptr::null_mut();
         }
         // SAFETY: CACHE: the entry exists.

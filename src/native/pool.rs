@@ -93,15 +93,15 @@ impl Pool {
         region: Region::EMPTY,
         reserve: 0,
         alarm: 0,
-        notice: usize::MAX,
-        least: usize::MAX,
+        notice: 0,
+        least: 0,
         is_watched: false,
         fit: Fit::Dense,
         free_elsewhere: 0,
         granules_elsewhere: 0,
         quantum: 0,
         grant: 0,
-        contexts: 1,
+        contexts: 0,
         steps: Steps {
             bumped: 0,
             refills: 0,
@@ -124,6 +124,7 @@ impl Pool {
         self.grant = (reserve >> CACHE_SHIFT) as usize / contexts as usize;
         self.contexts = contexts;
         self.region = region;
+        self.least = self.free();
         self.fit = self.fit_now();
     }
 
@@ -243,7 +244,7 @@ impl Pool {
 
     /// Whether no other context holds any memory.
     pub(crate) fn has_one_context(&self) -> bool {
-        self.contexts == 1
+        self.contexts <= 1
     }
 
     /// Takes note of a new peak.

@@ -1,7 +1,7 @@
 //! Events: what a heap has to tell, delivered from `poll`.
 
 use super::{LowMemory, Pressure, load::Load};
-use crate::base::fault::Fault;
+use crate::base::fault::{Fault, FaultKind};
 
 /// Something that happened since the last poll. Several alike are told as one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -49,8 +49,9 @@ pub(crate) struct Journal {
     pub sink: Option<Sink>,
     pub claimed: bool,
     pub recovered: bool,
-    pub fault: Option<Fault>,
-    pub fault_told: bool,
+    fault: Fault,
+    has_fault: bool,
+    fault_told: bool,
     /// Failures counted and told.
     pub failures: usize,
     pub failures_told: usize,
@@ -58,11 +59,13 @@ pub(crate) struct Journal {
 }
 
 impl Journal {
+    /// Nothing to tell. All of it is zero, so that a static heap lies in `.bss`.
     pub(crate) const EMPTY: Journal = Journal {
         sink: None,
         claimed: false,
         recovered: false,
-        fault: None,
+        fault: Fault::new(FaultKind::DoubleFree, 0),
+        has_fault: false,
         fault_told: false,
         failures: 0,
         failures_told: 0,
@@ -77,7 +80,14 @@ impl Journal {
 
     /// Notes a broken rule; the first one stays.
     pub(crate) fn faulted(&mut self, fault: Fault) {
-        self.fault.get_or_insert(fault);
+        if !self.has_fault {
+            (self.fault, self.has_fault) = (fault, true);
+        }
+    }
+
+    /// The first broken rule, if there was one.
+    pub(crate) fn fault(&self) -> Option<Fault> {
+        self.has_fault.then_some(self.fault)
     }
 
     /// The next thing to tell, besides posts and low memory; `load` is the load now.
@@ -87,7 +97,7 @@ impl Journal {
                 capacity: load.capacity,
             });
         }
-        if let Some(fault) = self.fault.filter(|_| !self.fault_told) {
+        if let Some(fault) = self.fault().filter(|_| !self.fault_told) {
             self.fault_told = true;
             return Some(Event::Fault(fault));
         }

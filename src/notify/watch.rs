@@ -106,24 +106,34 @@ impl core::error::Error for WatermarkError {}
 
 /// The watch of one heap.
 pub(crate) struct Watch {
-    watermarks: Watermarks,
-    /// The watermarks as bytes in use.
+    /// The watermarks, if they are not the default.
+    own: Watermarks,
+    has_own: bool,
+    /// The watermarks as bytes in use; 0 while there is no memory to watch.
     high: usize,
     low: usize,
-    armed: bool,
-    due: Option<(Pressure, Cause)>,
+    disarmed: bool,
+    /// What the callbacks are due for; [`Pressure::None`] if they are not.
+    due: Pressure,
+    cause: Cause,
     /// The use when it became due.
     used_at: usize,
     count: u32,
 }
 
 impl Watch {
+    /// A watch over nothing. All of it is zero, so that a static heap lies in `.bss`.
     pub(crate) const NEW: Watch = Watch {
-        watermarks: Watermarks::DEFAULT,
-        high: usize::MAX,
+        own: Watermarks {
+            high: Threshold::Percent(0),
+            low: Threshold::Percent(0),
+        },
+        has_own: false,
+        high: 0,
         low: 0,
-        armed: true,
-        due: None,
+        disarmed: false,
+        due: Pressure::None,
+        cause: Cause::Watermark,
         used_at: 0,
         count: 0,
     };
@@ -133,6 +143,23 @@ impl Watch {
     /// # Errors
     /// `OutOfRange`, `Crossed`.
     pub(crate) fn set(&mut self, watermarks: Watermarks, capacity: usize) -> Result<(), WatermarkError> {
+        self.place(watermarks, capacity)?;
+        (self.own, self.has_own) = (watermarks, true);
+        Ok(())
+    }
+
+    /// Follows a change of the capacity. Watermarks in bytes that no longer fit are replaced by the default.
+    pub(crate) fn resize(&mut self, capacity: usize) {
+        if self.has_own && self.place(self.own, capacity).is_ok() {
+            return;
+        }
+        self.has_own = false;
+        if self.place(Watermarks::DEFAULT, capacity).is_err() {
+            (self.high, self.low) = (0, 0);
+        }
+    }
+
+    fn place(&mut self, watermarks: Watermarks, capacity: usize) -> Result<(), WatermarkError> {
         let used = |threshold: Threshold| {
             threshold
                 .used(capacity)
@@ -142,51 +169,44 @@ impl Watch {
         if low >= high {
             return Err(WatermarkError::Crossed { high, low });
         }
-        (self.watermarks, self.high, self.low) = (watermarks, high, low);
+        (self.high, self.low) = (high, low);
         Ok(())
-    }
-
-    /// Arms the watch, whatever it has seen: for new watermarks, which nobody has been told of yet.
-    pub(crate) fn arm(&mut self) {
-        self.armed = true;
-    }
-
-    /// Follows a change of the capacity. Watermarks in bytes that no longer fit are replaced by the default.
-    pub(crate) fn resize(&mut self, capacity: usize) {
-        if self.set(self.watermarks, capacity).is_err() && self.set(Watermarks::DEFAULT, capacity).is_err() {
-            (self.high, self.low) = (usize::MAX, 0);
-        }
     }
 
     /// The watermarks in force.
     pub(crate) fn watermarks(&self) -> Watermarks {
-        self.watermarks
+        if self.has_own { self.own } else { Watermarks::DEFAULT }
     }
 
     /// The bytes in use from which on each change must be seen: the next watermark on the way up or down.
     pub(crate) fn alarm(&self) -> usize {
-        if self.armed { self.high } else { self.low }
+        if self.disarmed { self.low } else { self.high }
+    }
+
+    /// Arms the watch, for new watermarks.
+    pub(crate) fn arm(&mut self) {
+        self.disarmed = false;
     }
 
     /// Whether a fall of the load to the low watermark must be seen.
     #[inline(always)]
     pub(crate) fn is_disarmed(&self) -> bool {
-        !self.armed
+        self.disarmed
     }
 
     /// Whether so many bytes in use would make the callbacks due.
     pub(crate) fn would_raise(&self, used: usize) -> bool {
-        self.armed && used >= self.high
+        !self.disarmed && self.high != 0 && used >= self.high
     }
 
     /// Takes note of the bytes in use; true if the watch was armed or disarmed by it.
     pub(crate) fn observe(&mut self, used: usize) -> bool {
         if self.would_raise(used) {
-            self.armed = false;
+            self.disarmed = true;
             self.raise(Pressure::Moderate, Cause::Watermark, used);
             true
-        } else if !self.armed && used <= self.low {
-            self.armed = true;
+        } else if self.disarmed && used <= self.low {
+            self.disarmed = false;
             true
         } else {
             false
@@ -195,25 +215,25 @@ impl Watch {
 
     /// Makes the callbacks due, unless they are due at this level already.
     pub(crate) fn raise(&mut self, level: Pressure, cause: Cause, used: usize) {
-        if self.due.is_none() {
+        if self.due == Pressure::None {
             self.count = self.count.wrapping_add(1);
         }
-        if self.due.is_none_or(|(due, _)| due < level) {
-            self.due = Some((level, cause));
-            self.used_at = used;
+        if self.due < level {
+            (self.due, self.cause, self.used_at) = (level, cause, used);
         }
     }
 
     /// Resets the flag; what the callbacks are to be told, if they were due.
     pub(crate) fn take(&mut self, capacity: usize) -> Option<LowMemory> {
-        let (level, cause) = self.due.take()?;
-        Some(LowMemory {
+        let level = core::mem::take(&mut self.due);
+        let load = Load {
+            used: self.used_at,
+            capacity,
+        };
+        (level != Pressure::None).then_some(LowMemory {
             level,
-            cause,
-            load: Load {
-                used: self.used_at,
-                capacity,
-            },
+            cause: self.cause,
+            load,
             count: self.count,
         })
     }

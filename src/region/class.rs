@@ -1,16 +1,16 @@
 //! Size classes: which bucket a free block of so many granules is kept in.
 //!
 //! ```text
-//!  granules   1 2 ... 31 | 32-39 40-47 48-55 56-63 | 64-79 ... | ... | >= TOP  >= 2 TOP  >= 4 TOP ...
-//!  class      1 2 ... 31 |   32    33    34    35  |   36  ... | ... |  one class for each power of two
+//!  granules   1 2 ... 15 | 16-19 20-23 24-27 28-31 | 32-39 ... | ... | >= TOP  >= 2 TOP  >= 4 TOP ...
+//!  class      1 2 ... 15 |   16    17    18    19  |   20  ... | ... |  one class for each power of two
 //!             exact      |  2^SPLIT classes for each power of two    |
 //! ```
 //!
-//! Small classes hold one size each, so that what is found there fits exactly. The largest ones are coarse, to save
+//! (as on 32-bit targets; on 64-bit ones there are twice as many of each, and no coarse classes). Small classes hold one size each, so that what is found there fits exactly. The largest ones are coarse, to save
 //! static memory: few blocks are that large, and the scan of a class for the best fit sees all of them.
 
 /// Sizes below this have a class of their own.
-pub(crate) const EXACT: u32 = 32;
+pub(crate) const EXACT: u32 = if usize::BITS == 64 { 32 } else { 16 };
 
 const EXACT_LOG: u32 = EXACT.trailing_zeros();
 
@@ -19,7 +19,7 @@ const SPLIT: u32 = if usize::BITS == 64 { 3 } else { 2 };
 
 /// From this size on (the base-two logarithm of it) there is one class for each power of two. Sizes have 31 bits at most,
 /// so on 64-bit targets, where static memory is no concern, there are no coarse classes.
-const TOP_LOG: u32 = if usize::BITS == 64 { 31 } else { 13 };
+const TOP_LOG: u32 = if usize::BITS == 64 { 31 } else { 9 };
 
 const TOP_CLASS: u32 = EXACT + ((TOP_LOG - EXACT_LOG) << SPLIT);
 

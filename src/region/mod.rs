@@ -77,7 +77,7 @@ impl Region {
         bits: Bits::NONE,
         granules: 0,
         free: 0,
-        fresh: u32::MAX,
+        fresh: 0,
         newest: 0,
         base_offset: 0,
         buckets: Buckets::EMPTY,

@@ -28,10 +28,10 @@ const ALIGNED_SCAN: usize = 3;
 /// How to choose.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Fit {
-    /// The first block that is found.
-    Quick,
     /// The block that keeps the rest of memory most useful.
     Dense,
+    /// The first block that is found.
+    Quick,
 }
 
 impl Region {
