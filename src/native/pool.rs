@@ -27,7 +27,7 @@ const RESERVE_SHIFT: u32 = 1;
 
 /// The same for spans of at least [`LARGE_SPAN`] granules, which recover better from fragmentation.
 const LARGE_RESERVE_SHIFT: u32 = 2;
-const LARGE_SPAN: u32 = 1 << 16;
+const LARGE_SPAN: u32 = 1 << 20;
 
 /// The part of that block that may be cached, as a shift.
 const CACHE_SHIFT: u32 = 2;
@@ -73,9 +73,9 @@ pub(crate) struct Pool {
     notice: usize,
     /// The least free granules that there have been.
     least: usize,
-    /// Whether every operation takes that look.
-    is_watched: bool,
-    /// How blocks are chosen: quickly while memory is plentiful.
+    /// Whether memory is plentiful.
+    plentiful: bool,
+    /// How blocks are chosen while it is.
     fit: Fit,
     /// Granules of the spans behind the first one, free and in all.
     free_elsewhere: usize,
@@ -95,7 +95,7 @@ impl Pool {
         alarm: 0,
         notice: 0,
         least: 0,
-        is_watched: false,
+        plentiful: false,
         fit: Fit::Dense,
         free_elsewhere: 0,
         granules_elsewhere: 0,
@@ -113,11 +113,9 @@ impl Pool {
 
     /// Takes the first span over.
     pub(crate) fn open(&mut self, region: Region, contexts: u32) {
-        let shift = if region.granules() < LARGE_SPAN {
-            RESERVE_SHIFT
-        } else {
-            LARGE_RESERVE_SHIFT
-        };
+        let is_large = region.granules() >= LARGE_SPAN;
+        let shift = if is_large { LARGE_RESERVE_SHIFT } else { RESERVE_SHIFT };
+        self.fit = if is_large { Fit::Quick } else { Fit::Dense };
         let reserve = (region.granules() >> shift).max(1);
         self.reserve = class_of(reserve);
         self.quantum = (reserve >> QUANTUM_SHIFT).min(QUANTUM_MAX);
@@ -125,7 +123,7 @@ impl Pool {
         self.contexts = contexts;
         self.region = region;
         self.least = self.free();
-        self.fit = self.fit_now();
+        self.plentiful = self.is_plentiful();
     }
 
     /// The spans, the first one first.
@@ -137,7 +135,7 @@ impl Pool {
 
     /// The span that hands out the granule at `address`. O(spans).
     #[inline(never)]
-    pub(super) fn region_of(&mut self, address: usize) -> Option<&mut Region> {
+    pub(crate) fn region_of(&mut self, address: usize) -> Option<&mut Region> {
         let mut region = &raw mut self.region;
         // SAFETY: LINKS, as in `regions`; the pool is borrowed exclusively, and one reference is made at a time.
         while let Some(here) = unsafe { region.as_mut() } {
@@ -255,8 +253,9 @@ impl Pool {
 
     /// Sets the free granules below which each change of the load must be seen; if `always`, each change must be seen.
     pub(crate) fn set_alarm(&mut self, alarm: usize, always: bool) {
-        (self.alarm, self.is_watched) = (alarm, always);
-        self.notice = usize::MAX;
+        self.alarm = alarm;
+        self.notice = if always { usize::MAX } else { alarm };
+        self.plentiful = self.is_plentiful();
     }
 
     /// Whether the load is such that it must be looked at: below the alarm level.
@@ -271,12 +270,6 @@ impl Pool {
         self.free() < self.notice
     }
 
-    /// Follows the alarm level. O(1).
-    pub(crate) fn look(&mut self) {
-        self.fit = self.fit_now();
-        self.notice = if self.is_watched { usize::MAX } else { self.alarm };
-    }
-
     /// Serves a request of `n` granules, not 0, that the cache did not serve; null if it cannot. O(1).
     #[inline(always)]
     pub(crate) fn allocate(&mut self, context: &mut Context, n: usize) -> *mut u8 {
@@ -287,7 +280,7 @@ impl Pool {
                 self.drain_if_short(context);
                 return block;
             }
-            if self.fit == Fit::Quick {
+            if self.plentiful {
                 let block = self.refill(context, n as u32);
                 if !block.is_null() {
                     return block;
@@ -303,7 +296,9 @@ impl Pool {
         if !is_possible(n) {
             return core::ptr::null_mut();
         }
-        let position = self.region.take(n as u32, self.fit);
+        let position = self
+            .region
+            .take(n as u32, if self.plentiful { self.fit } else { Fit::Dense });
         if position != 0 {
             self.steps.direct = self.steps.direct.wrapping_add(1);
             self.follow_take();
@@ -356,7 +351,7 @@ impl Pool {
                 return;
             }
             let joined = self.give(block, n);
-            if self.fit == Fit::Dense {
+            if !self.plentiful {
                 self.recover(context, joined);
             }
         }
@@ -386,7 +381,7 @@ impl Pool {
     #[inline(always)]
     fn recover(&mut self, context: &mut Context, joined: bool) {
         if joined {
-            self.fit = self.fit_now();
+            self.plentiful = self.is_plentiful();
         } else {
             self.drain_if_short(context);
         }
@@ -395,7 +390,7 @@ impl Pool {
     /// Gives something idle back if memory is short.
     #[inline(always)]
     fn drain_if_short(&mut self, context: &mut Context) {
-        if self.fit == Fit::Dense && context.is_idle() {
+        if !self.plentiful && context.is_idle() {
             self.drain(context);
         }
     }
@@ -403,8 +398,8 @@ impl Pool {
     /// After granules were taken from the first span: memory may have become short.
     #[inline(always)]
     fn follow_take(&mut self) {
-        if self.fit == Fit::Quick {
-            self.fit = self.fit_now();
+        if self.plentiful {
+            self.plentiful = self.is_plentiful();
         }
     }
 
@@ -441,17 +436,13 @@ impl Pool {
     /// Brings what the context may cache up to date; tells whether that has changed. O(1).
     #[inline(always)]
     pub(crate) fn settle(&mut self, context: &mut Context) -> bool {
-        context.grant(if self.fit == Fit::Quick { self.grant } else { 0 })
+        context.grant(if self.plentiful { self.grant } else { 0 })
     }
 
-    /// How blocks are to be chosen now. O(1).
+    /// Whether memory is plentiful now. O(1).
     #[inline(always)]
-    fn fit_now(&self) -> Fit {
-        if self.region.has_class(self.reserve) && !self.is_alarmed() {
-            Fit::Quick
-        } else {
-            Fit::Dense
-        }
+    fn is_plentiful(&self) -> bool {
+        self.region.has_class(self.reserve) && !self.is_alarmed()
     }
 
     /// Takes a chunk, serves `n` granules from it and leaves the rest to the context; null if `n` is too much for a chunk,
