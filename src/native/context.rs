@@ -196,6 +196,14 @@ impl Context {
         true
     }
 
+    /// Allows nothing to be cached any more, not even in place of what was taken from the cache meanwhile. O(1).
+    #[inline(always)]
+    pub(crate) fn close(&mut self) {
+        self.allowed = 0;
+        self.granted -= self.room;
+        self.room = 0;
+    }
+
     /// Whether the context holds anything that is not in use.
     #[inline(always)]
     pub(crate) fn is_idle(&self) -> bool {

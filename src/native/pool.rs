@@ -363,7 +363,7 @@ impl Pool {
     /// As for [`Pool::release`].
     #[inline(always)]
     unsafe fn cache(&mut self, context: &mut Context, block: *mut u8, n: usize) -> bool {
-        if n > context.max() || !self.settle(context) {
+        if !self.settle(context) || n > context.max() {
             return false;
         }
         // SAFETY: the caller gives the block up.
@@ -433,10 +433,14 @@ impl Pool {
         self.settle(context);
     }
 
-    /// Brings what the context may cache up to date; tells whether that has changed. O(1).
+    /// Brings what the context may cache up to date; tells whether it may cache more than before. O(1).
     #[inline(always)]
     pub(crate) fn settle(&mut self, context: &mut Context) -> bool {
-        context.grant(if self.plentiful { self.grant } else { 0 })
+        if self.plentiful {
+            return context.grant(self.grant);
+        }
+        context.close();
+        false
     }
 
     /// Whether memory is plentiful now. O(1).
