@@ -291,7 +291,8 @@ impl Pool {
     }
 
     /// Serves a request of `n` granules from the buckets.
-    #[inline(never)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
+    #[cfg_attr(not(target_pointer_width = "64"), inline(never))] // flash is worth more there than a call
     fn allocate_directly(&mut self, context: &mut Context, n: usize) -> *mut u8 {
         if !is_possible(n) {
             return core::ptr::null_mut();
@@ -451,6 +452,7 @@ impl Pool {
 
     /// Takes a chunk, serves `n` granules from it and leaves the rest to the context; null if `n` is too much for a chunk,
     /// memory is short, or there was the rest of an old chunk to get rid of, which is enough for one operation.
+    #[cold]
     #[inline(never)]
     fn refill(&mut self, context: &mut Context, n: u32) -> *mut u8 {
         let quantum = self.quantum;
@@ -546,6 +548,7 @@ impl Pool {
 
     /// Gives something idle back; the newest free block stays the newest, for whoever asks again for what he has just freed.
     /// O(1).
+    #[cold]
     #[inline(never)]
     fn drain(&mut self, context: &mut Context) {
         let newest = self.region.newest();
@@ -555,6 +558,7 @@ impl Pool {
     }
 
     /// Gives back the chunk's rest, or one cached block, if one is found soon; tells whether it did. O(1).
+    #[cold]
     #[inline(never)]
     fn give_idle(&mut self, context: &mut Context) -> bool {
         self.settle(context);
