@@ -74,3 +74,8 @@ pub use notify::table::{CALLBACKS, CallbackError};
 pub use notify::watch::{Threshold, WatermarkError, Watermarks};
 pub use notify::{Cause, LowMemory, Pressure};
 pub use region::span::{ClaimError, MIN_SPAN};
+
+// The examples of the README compile.
+#[cfg(all(doctest, feature = "critical-section", feature = "spin"))]
+#[doc = include_str!("../README.md")]
+struct Readme;
