@@ -11,6 +11,7 @@
 //! order; with one slot, the slot's lock guards the shared part too. Whoever needs the whole takes all slots in order.
 
 mod allocator;
+mod checked;
 mod claim;
 mod global;
 pub mod host;

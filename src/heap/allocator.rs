@@ -86,6 +86,9 @@ mod implementations {
         unsafe fn change(&self, block: *mut u8, old: Layout, new: Layout) -> *mut u8 {
             // SAFETY: the caller gives the block; if its address is not aligned enough, it is copied to one that is.
             unsafe {
+                if cfg!(feature = "check") {
+                    return self.change_checked(block, old, new);
+                }
                 if (block as usize).is_multiple_of(new.align()) && new.align() <= old.align() {
                     return self.resize(block, old, new.size());
                 }

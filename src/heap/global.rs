@@ -34,7 +34,11 @@ unsafe impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> GlobalAlloc for Heap<
     /// In place where the size in granules stays, shrinks, or finds room behind the block: O(1). Otherwise a new block
     /// and one copy; if there is no block, into the free space on both sides and one move.
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
-        if layout.size() != 0 && new_size != 0 && granules(new_size) == granules(layout.size()) {
+        if !cfg!(feature = "check")
+            && layout.size() != 0
+            && new_size != 0
+            && granules(new_size) == granules(layout.size())
+        {
             return block;
         }
         // SAFETY: the caller gives a block of this heap.
@@ -53,11 +57,21 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
             }
             return block;
         }
-        let (block, is_fresh) = self.enter(|context, shared| {
+        let serve = |context: &mut Context, shared: &mut Shared| {
             let fresh = shared.pool.region.fresh();
             let block = shared.serve(context, layout);
             (block, shared.is_fresh(block, fresh))
-        });
+        };
+        let (block, is_fresh) = if cfg!(feature = "check") {
+            self.check_and((ptr::null_mut(), false), |context, shared| {
+                let served = serve(context, shared);
+                // SAFETY: the block, if there is one, was handed out right now.
+                unsafe { shared.note_taken(served.0, layout) };
+                Ok(served)
+            })
+        } else {
+            self.enter(serve)
+        };
         if !block.is_null() {
             // SAFETY: the block has `layout.size()` bytes, more than three granules, and is ours; fresh memory is zero but
             // for where links and sizes of a free block may have been.
@@ -78,6 +92,10 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
         let Ok(new_layout) = Layout::from_size_align(new_size, layout.align()) else {
             return ptr::null_mut();
         };
+        if cfg!(feature = "check") {
+            // SAFETY: the caller gives the block, if it is one of this heap.
+            return unsafe { self.change_checked(block, layout, new_layout) };
+        }
         if layout.size() == 0 {
             return self.allocate(new_layout);
         }
@@ -128,15 +146,15 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
 /// The smallest size, in bytes, for which it is looked whether its memory is known to be zero.
 const FRESH_LEAST: usize = 16 * GRANULE;
 
-/// Moves `bytes` bytes to a lower address, a granule or more away. By way of `copy_nonoverlapping`, which the program has
-/// anyway, unlike `memmove`.
+/// Moves `bytes` bytes to a lower address, a granule or more away, or nowhere if both are the same. By way of
+/// `copy_nonoverlapping`, which the program has anyway, unlike `memmove`.
 ///
 /// # Safety
-/// Both places are valid for so many bytes; `to` is at least a granule below `from`.
-unsafe fn move_down(from: *mut u8, to: *mut u8, bytes: usize) {
+/// Both places are valid for so many bytes; `to` is `from` or at least a granule below it.
+pub(super) unsafe fn move_down(from: *mut u8, to: *mut u8, bytes: usize) {
     let step = from as usize - to as usize;
     let mut done = 0;
-    while done < bytes {
+    while step != 0 && done < bytes {
         let part = step.min(bytes - done);
         // SAFETY: the caller vouches for both places; a part is no longer than they are apart.
         unsafe { ptr::copy_nonoverlapping(from.add(done), to.add(done), part) };
@@ -150,7 +168,7 @@ impl Shared {
     /// # Safety
     /// As for [`GlobalAlloc::realloc`]; neither layout is empty.
     #[inline(never)]
-    unsafe fn resize(&mut self, context: &mut Context, block: *mut u8, old: Layout, new: Layout) -> *mut u8 {
+    pub(super) unsafe fn resize(&mut self, context: &mut Context, block: *mut u8, old: Layout, new: Layout) -> *mut u8 {
         // SAFETY: the caller's block is one of this heap, with this size.
         if unsafe {
             self.pool
@@ -176,7 +194,7 @@ impl Shared {
     /// # Safety
     /// As for [`GlobalAlloc::realloc`]; the block is to grow.
     #[inline(never)]
-    unsafe fn join(
+    pub(super) unsafe fn join(
         &mut self,
         context: &mut Context,
         block: *mut u8,

@@ -1,5 +1,7 @@
 //! Looking at a heap: statistics, the map, verification.
 
+use core::ptr;
+
 use lock_api::RawMutex;
 
 use super::{All, Heap, Shared};
@@ -82,7 +84,7 @@ impl Shared {
     }
 
     /// Verifies pool and contexts.
-    fn check<L, const CONTEXTS: usize>(&mut self, all: &mut All<'_, L, CONTEXTS>) -> Result<(), Fault> {
+    pub(super) fn check<L, const CONTEXTS: usize>(&mut self, all: &mut All<'_, L, CONTEXTS>) -> Result<(), Fault> {
         let mut result = Ok(());
         self.pool.each_region(|region| {
             if result.is_ok() {
@@ -96,7 +98,17 @@ impl Shared {
                 result = check_context(context, &self.pool);
             }
         });
-        result
+        result?;
+        self.check_used(all.idle())
+    }
+
+    /// Verifies, under feature `check`, that the user has what is neither in the buckets nor idle.
+    fn check_used(&self, idle: usize) -> Result<(), Fault> {
+        let used: usize = self.pool.regions().map(|region| region.audit.used() as usize).sum();
+        if !cfg!(feature = "check") || used * GRANULE + idle == self.taken() {
+            return Ok(());
+        }
+        Err(Fault::new(FaultKind::WrongCount, self.pool.region.start()))
     }
 }
 
@@ -104,18 +116,21 @@ impl Shared {
 fn check_context(context: &Context, pool: &Pool) -> Result<(), Fault> {
     let (bump, limit) = context.chunk();
     let rest = context.rest();
-    if bump > limit || (rest != 0 && !is_allocated(pool, bump, rest >> GRANULE_SHIFT)) {
+    if bump > limit || (rest != 0 && !is_idle(pool, bump, rest >> GRANULE_SHIFT)) {
         return Err(Fault::new(FaultKind::WrongContext, bump));
     }
     let (mut cached, claimed) = (0, context.cached());
+    let mut last = (ptr::null_mut(), 0);
     let visit = |block: *mut u8, n: usize| {
         cached += n;
-        let sound = (block as usize).is_multiple_of(GRANULE) && is_allocated(pool, block as usize, n);
+        let sound = (block as usize).is_multiple_of(GRANULE) && is_idle(pool, block as usize, n);
         if sound && cached <= claimed {
-            Ok(())
-        } else {
-            Err(Fault::new(FaultKind::WrongCache, block as usize))
+            last = (block, n);
+            return Ok(());
         }
+        // What led here was overwritten: the block before it in its list, if there is one.
+        let culprit = if last.1 == n { last.0 } else { block };
+        Err(Fault::new(FaultKind::WrongCache, culprit as usize))
     };
     // SAFETY: `visit` reads nothing of the block, and accepts granules of a region only, which can be read.
     unsafe { context.each_cached(visit)? };
@@ -126,7 +141,7 @@ fn check_context(context: &Context, pool: &Pool) -> Result<(), Fault> {
     }
 }
 
-fn is_allocated(pool: &Pool, address: usize, n: usize) -> bool {
+fn is_idle(pool: &Pool, address: usize, n: usize) -> bool {
     pool.regions()
-        .any(|region| region.contains(address) && region.looks_allocated(region.position_of(address), n as u32))
+        .any(|region| region.contains(address) && region.looks_idle(region.position_of(address), n as u32))
 }

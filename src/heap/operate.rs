@@ -15,6 +15,9 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
     /// A block for `layout`, or null. For no bytes: a dangling pointer that is aligned as asked.
     #[inline(always)]
     pub(super) fn allocate(&self, layout: Layout) -> *mut u8 {
+        if cfg!(feature = "check") {
+            return self.allocate_checked(layout);
+        }
         let slot = self.slot();
         if !slot.lock.try_lock() {
             return self.allocate_waiting(slot, layout);
@@ -29,6 +32,10 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
     /// The block was handed out by this heap for this layout and is used by nobody any more.
     #[inline(always)]
     pub(super) unsafe fn release(&self, block: *mut u8, layout: Layout) {
+        if cfg!(feature = "check") {
+            // SAFETY: the caller gives the block up.
+            return unsafe { self.release_checked(block, layout) };
+        }
         let slot = self.slot();
         // SAFETY: the slot is locked, and the callee unlocks it; the caller gives the block up.
         unsafe {

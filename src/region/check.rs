@@ -15,6 +15,7 @@ impl Region {
             return Ok(0);
         }
         self.check_header()?;
+        self.check_used()?;
         let (mut blocks, mut sum) = (0u32, 0u64);
         for class in 1..CLASSES as u32 {
             self.check_bitmap(class)?;
@@ -36,6 +37,7 @@ impl Region {
             return Err(Fault::new(FaultKind::WrongCount, self.start()));
         }
         self.check_overlap()?;
+        self.check_unused()?;
         Ok(blocks)
     }
 
@@ -56,6 +58,17 @@ impl Region {
         if prev_word & !SINGLE != prev || next > self.granules || next == block {
             return Err(self.fault(FaultKind::BrokenLink, block));
         }
+        let size = self.check_extent(block)?;
+        if class_of(size) != class {
+            return Err(self.fault(FaultKind::WrongSize, block));
+        }
+        Ok(size)
+    }
+
+    /// Verifies size and boundary bits of the free block at `block`, a granule of the region; returns the size.
+    fn check_extent(&self, block: u32) -> Result<u32, Fault> {
+        // SAFETY: SPAN: the granule exists; any bits in it are a pair of words.
+        let [_, prev_word] = unsafe { *self.granule(block) };
         let size = if prev_word & SINGLE != 0 {
             1
         } else if block == self.granules {
@@ -68,7 +81,7 @@ impl Region {
             return Err(self.fault(FaultKind::OutOfBounds, block));
         }
         // SAFETY: SPAN: the granule before `block + size` exists.
-        if class_of(size) != class || unsafe { self.size_before(block + size) } != size {
+        if unsafe { self.size_before(block + size) } != size {
             return Err(self.fault(FaultKind::WrongSize, block));
         }
         // SAFETY: SPAN: `block` is at least 1 and `block + size` at most `granules` + 1, which are bits of the table.
@@ -83,6 +96,71 @@ impl Region {
         } else {
             Err(self.fault(FaultKind::WrongBits, block))
         }
+    }
+
+    /// Verifies the tables of the blocks in use, and the free blocks right behind such blocks, so that an overrun shows where
+    /// it happened, not only as a broken list. O(granules).
+    fn check_used(&self) -> Result<(), Fault> {
+        let (mut from, mut sum) = (1, 0);
+        for (start, end) in self.audit.blocks() {
+            if start < from || end < start || !self.is_marked(start, end + 1 - start) {
+                return Err(self.fault(FaultKind::WrongBits, start));
+            }
+            from = end + 1;
+            sum += from - start;
+            // SAFETY: SPAN: `from` is a granule or the guard, which have bits.
+            if unsafe { !self.bits.get(from) } {
+                self.check_place(from)?;
+            }
+        }
+        if self.audit.is_paired() && sum == self.audit.used() {
+            Ok(())
+        } else {
+            Err(Fault::new(FaultKind::WrongCount, self.start()))
+        }
+    }
+
+    /// Verifies the free block at `block`, a granule of the region, and its place between its neighbours in the list.
+    fn check_place(&self, block: u32) -> Result<(), Fault> {
+        let class = class_of(self.check_extent(block)?);
+        // SAFETY: SPAN: the granule exists; any bits in it are a pair of words.
+        let [next, prev_word] = unsafe { *self.granule(block) };
+        let prev = prev_word & !SINGLE;
+        if prev > self.granules || next > self.granules {
+            return Err(self.fault(FaultKind::BrokenLink, block));
+        }
+        // SAFETY: SPAN: both granules exist if they are read.
+        let (led_here, led_back) = unsafe {
+            (
+                prev == 0 && self.buckets.head(class) == block || prev != 0 && (*self.granule(prev))[0] == block,
+                next == 0 || (*self.granule(next))[1] & !SINGLE == block,
+            )
+        };
+        // Where a link leads to a free block of the list's class, the link is right, and the one that should answer is not.
+        let culprit = |other| if self.is_of_class(other, class) { other } else { block };
+        if !led_here {
+            return Err(self.fault(FaultKind::BrokenLink, culprit(prev)));
+        }
+        if !led_back {
+            return Err(self.fault(FaultKind::BrokenLink, culprit(next)));
+        }
+        Ok(())
+    }
+
+    /// Whether a free block of `class` starts at `position`, 0 or a granule of the region, as far as its granules tell.
+    fn is_of_class(&self, position: u32, class: u32) -> bool {
+        position != 0 && self.check_extent(position).is_ok_and(|size| class_of(size) == class)
+    }
+
+    /// Verifies that no free block is part of a block in use.
+    fn check_unused(&self) -> Result<(), Fault> {
+        self.each_free(|region, block, size| {
+            if region.audit.touches(block, size) {
+                Err(region.fault(FaultKind::Overlap, block))
+            } else {
+                Ok(())
+            }
+        })
     }
 
     /// Verifies that no free block lies inside another one. Bits inside a free block mean nothing, so they are all set
@@ -135,8 +213,14 @@ impl Region {
         largest
     }
 
-    /// Whether `n` granules at `position` look like an allocated block: inside the region, first and last bit set.
-    pub(crate) fn looks_allocated(&self, position: u32, n: u32) -> bool {
+    /// Whether `n` granules at `position` look like an allocated block that the user does not have: inside the region, first
+    /// and last bit set, not in use.
+    pub(crate) fn looks_idle(&self, position: u32, n: u32) -> bool {
+        self.is_marked(position, n) && !self.audit.touches(position, n)
+    }
+
+    /// Whether `n` granules at `position` are inside the region, and the first and the last bit are set.
+    fn is_marked(&self, position: u32, n: u32) -> bool {
         if position == 0 || n == 0 || position > self.granules || n > self.granules + 1 - position {
             return false;
         }

@@ -21,6 +21,9 @@
 //!   bucket of its class, its first and last bits are 0, and the granules beside it are not free.
 //! - **`BUCKETS`**: see [`bucket`].
 
+#[cfg_attr(feature = "check", path = "audit_on.rs")]
+#[cfg_attr(not(feature = "check"), path = "audit_off.rs")]
+mod audit;
 mod block;
 mod bucket;
 mod check;
@@ -39,6 +42,7 @@ use crate::base::{
     fault::{Fault, FaultKind},
     granule::{GRANULE, GRANULE_SHIFT},
 };
+use audit::Audit;
 use bucket::Buckets;
 pub(crate) use class::class_of;
 use span::{Geometry, Header};
@@ -59,6 +63,8 @@ pub(crate) struct Region {
     /// Bytes from the start of the span to granule 0.
     base_offset: u32,
     buckets: Buckets,
+    /// What the user has of it.
+    pub audit: Audit,
     /// The next span's region, inside that span; null for the last one.
     pub next: *mut Region,
 }
@@ -81,6 +87,7 @@ impl Region {
         newest: 0,
         base_offset: 0,
         buckets: Buckets::EMPTY,
+        audit: Audit::EMPTY,
         next: ptr::null_mut(),
     };
 
@@ -100,6 +107,7 @@ impl Region {
                 granules: geometry.granules,
                 fresh: if zeroed { 1 } else { u32::MAX },
                 base_offset: geometry.base_offset as u32,
+                audit: Audit::init(start.add(geometry.audit_offset).cast(), geometry.granules),
                 ..Region::EMPTY
             }
         };

@@ -9,10 +9,12 @@
 //!                                                                         is "none" and bit 0 is a guard
 //! ```
 //!
+//! Under feature `check`, the tables of the audit lie between the boundary bits and granule 0: two more bits each.
 //! All bookkeeping lies at the front; [`Geometry`] computes where, the [`Header`] says so to whoever reads a raw dump.
 
 use core::fmt;
 
+use super::audit::Audit;
 use crate::base::{
     bits::Bits,
     granule::{GRANULE, GRANULE_SHIFT, MAX_GRANULES},
@@ -124,6 +126,8 @@ pub(crate) struct Geometry {
     pub cached: usize,
     /// Start of the boundary bits.
     pub bits_offset: usize,
+    /// Start of the audit's tables.
+    pub audit_offset: usize,
     /// Start of granule 0.
     pub base_offset: usize,
     /// Granules handed out: positions 1 to this.
@@ -158,10 +162,11 @@ impl Geometry {
         let cached = Geometry::cached_sizes(bytes, contexts);
         let entries = if cached == 0 { 0 } else { (cached + 1) * contexts };
         let bits_offset = cache_offset + entries * size_of::<*mut u8>();
-        // Each granule takes 64 bits of itself and one of the table; two guards come on top.
+        // Each granule takes 64 bits of itself and one of each table; two guards come on top, and what rounding takes.
         let rest = bytes - bits_offset;
-        let mut granules = (rest * 8 / (GRANULE * 8 + 1)).saturating_sub(2);
-        let base_of = |granules: usize| (bits_offset + Bits::bytes(granules + 2)).next_multiple_of(GRANULE) - GRANULE;
+        let mut granules = (rest * 8 / (GRANULE * 8 + 1 + Audit::BITS)).saturating_sub(2 + Audit::BITS);
+        let audit_of = |granules: usize| bits_offset + Bits::bytes(granules + 2);
+        let base_of = |granules| (audit_of(granules) + Audit::bytes(granules)).next_multiple_of(GRANULE) - GRANULE;
         while base_of(granules + 1) + (granules + 2) * GRANULE <= bytes {
             granules += 1;
         }
@@ -170,6 +175,7 @@ impl Geometry {
             cache_offset,
             cached,
             bits_offset,
+            audit_offset: audit_of(granules),
             base_offset,
             granules: granules as u32,
         })
@@ -212,14 +218,18 @@ mod tests {
         for bytes in (MIN_SPAN..300_000).step_by(8).chain([1 << 20, (1 << 32) + 8]) {
             for contexts in [0, 1, 4] {
                 let g = Geometry::new(0x1000, bytes, 0, contexts).unwrap();
-                assert!(g.bits_offset + Bits::bytes(g.bit_count()) <= g.base_offset + GRANULE);
+                assert!(g.bits_offset + Bits::bytes(g.bit_count()) <= g.audit_offset);
+                assert!(g.audit_offset + Audit::bytes(g.granules as usize) <= g.base_offset + GRANULE);
                 let end = g.base_offset + (g.granules as usize + 1) * GRANULE;
-                assert!(end <= bytes && bytes - end < 2 * GRANULE, "{bytes}: {g:?}");
+                assert!(
+                    end <= bytes && bytes - end < (2 + Audit::BITS) * GRANULE,
+                    "{bytes}: {g:?}"
+                );
                 assert_eq!((0x1000 + g.base_offset) % GRANULE, 0);
                 if bytes >= 64 << 10 {
                     let bookkeeping = bytes - g.granules as usize * GRANULE;
                     assert!(
-                        bookkeeping * 1000 <= bytes * 17,
+                        bookkeeping * 1000 <= bytes * (17 + 15 * Audit::BITS),
                         "{bytes}: {bookkeeping} bytes of bookkeeping"
                     );
                 }

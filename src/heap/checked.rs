@@ -1,0 +1,237 @@
+//! The operations under feature `check`: what is asked is verified before anything is done.
+//!
+//! Each one locks everything, verifies the whole heap and then what the caller says about its block. A caller who is wrong,
+//! or a heap that was overwritten, is noted as the heap's fault, and the operation does nothing. O(capacity).
+
+use core::alloc::Layout;
+use core::ptr;
+
+use lock_api::RawMutex;
+
+use super::global::move_down;
+use super::{Heap, Shared};
+use crate::base::core_id::CoreId;
+use crate::base::fault::{Fault, FaultKind};
+use crate::base::granule::{GRANULE, MAX_GRANULES, granules};
+use crate::native::context::{Context, Pushed};
+
+impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
+    /// As [`Heap::allocate`].
+    #[inline(never)]
+    pub(super) fn allocate_checked(&self, layout: Layout) -> *mut u8 {
+        if layout.size() == 0 {
+            return ptr::without_provenance_mut(layout.align());
+        }
+        self.check_and(ptr::null_mut(), |context, shared| Ok(shared.take(context, layout)))
+    }
+
+    /// As [`Heap::release`].
+    ///
+    /// # Safety
+    /// If the block is one of this heap with this layout, it is used by nobody any more.
+    #[inline(never)]
+    pub(super) unsafe fn release_checked(&self, block: *mut u8, layout: Layout) {
+        if layout.size() == 0 {
+            return;
+        }
+        self.check_and((), |context, shared| {
+            shared.verify(block, layout)?;
+            // SAFETY: the block was found to be in use, and the caller gives it up.
+            unsafe { shared.put_back(context, block, layout) };
+            Ok(())
+        });
+    }
+
+    /// The block with another layout, in place or elsewhere, or null; then it is as it was.
+    ///
+    /// # Safety
+    /// If the block is one of this heap with this layout, nobody else uses it.
+    #[inline(never)]
+    pub(super) unsafe fn change_checked(&self, block: *mut u8, old: Layout, new: Layout) -> *mut u8 {
+        if old.size() == 0 {
+            return self.allocate_checked(new);
+        }
+        self.check_and(ptr::null_mut(), |context, shared| {
+            shared.verify(block, old)?;
+            // SAFETY: the block was found to be in use, and it is the caller's.
+            unsafe {
+                if new.size() == 0 {
+                    shared.put_back(context, block, old);
+                    return Ok(ptr::without_provenance_mut(new.align()));
+                }
+                Ok(shared.change(context, block, old, new))
+            }
+        })
+    }
+
+    /// Runs `work` with the running core's context and everything locked if the heap is sound; notes the fault that this, or
+    /// `work`, finds, and returns `refused` then.
+    pub(super) fn check_and<R>(
+        &self,
+        refused: R,
+        work: impl FnOnce(&mut Context, &mut Shared) -> Result<R, Fault>,
+    ) -> R {
+        let slot = self.slot();
+        self.enter_all(|all, shared| {
+            let result = shared.check(all).map_err(cause).and_then(|()| {
+                // SAFETY: `enter_all` holds all locks, and this is the only reference to a context meanwhile.
+                work(unsafe { &mut *slot.context.get() }, shared)
+            });
+            if core::mem::take(&mut shared.is_doubtful) {
+                shared.observe(all.idle());
+            }
+            result.unwrap_or_else(|fault| {
+                shared.journal.faulted(fault);
+                refused
+            })
+        })
+    }
+}
+
+/// The misuse behind a fault: what lies in free or cached blocks is wrong only if someone wrote there.
+fn cause(fault: Fault) -> Fault {
+    match fault.kind {
+        FaultKind::OutOfBounds | FaultKind::BrokenLink | FaultKind::WrongSize | FaultKind::WrongCache => {
+            Fault::new(FaultKind::Overrun, fault.address)
+        }
+        _ => fault,
+    }
+}
+
+impl Shared {
+    /// Verifies that the user has a block with this layout, which is not empty, at this address.
+    fn verify(&self, block: *mut u8, layout: Layout) -> Result<(), Fault> {
+        let address = block as usize;
+        let fault = |kind| Fault::new(kind, address);
+        let region = self.pool.regions().find(|region| region.contains(address));
+        let Some(region) = region.filter(|_| address.is_multiple_of(GRANULE)) else {
+            return Err(fault(FaultKind::ForeignPointer));
+        };
+        // More granules than a region can have are no block's size either.
+        let n = granules(layout.size()).min(MAX_GRANULES + 1) as u32;
+        region.audit.verify(region.position_of(address), n).map_err(fault)?;
+        if address.is_multiple_of(layout.align()) {
+            Ok(())
+        } else {
+            Err(fault(FaultKind::WrongLayout))
+        }
+    }
+
+    /// Notes that the user has the block from now on; null is no block.
+    ///
+    /// # Safety
+    /// The pool handed the block out for this layout, which is not empty; it is not noted yet.
+    pub(super) unsafe fn note_taken(&mut self, block: *mut u8, layout: Layout) {
+        if let Some(region) = self.pool.region_of(block as usize) {
+            let position = region.position_of(block as usize);
+            // SAFETY: the block's granules are the region's, and no part of a block in use, as the caller says.
+            unsafe { region.audit.note_taken(position, granules(layout.size()) as u32) };
+        }
+    }
+
+    /// Notes that the user has the block no more.
+    ///
+    /// # Safety
+    /// [`Shared::verify`] accepts the block with this layout.
+    unsafe fn note_freed(&mut self, block: *mut u8, layout: Layout) {
+        if let Some(region) = self.pool.region_of(block as usize) {
+            let position = region.position_of(block as usize);
+            // SAFETY: as the caller says.
+            unsafe { region.audit.note_freed(position, granules(layout.size()) as u32) };
+        }
+    }
+
+    /// A block for `layout`, which is not empty, or null.
+    fn take(&mut self, context: &mut Context, layout: Layout) -> *mut u8 {
+        let mut block = ptr::null_mut();
+        if layout.align() <= GRANULE {
+            block = context.pop(layout.size());
+        }
+        if block.is_null() {
+            block = self.serve(context, layout);
+        }
+        // SAFETY: the block, if there is one, was handed out right now.
+        unsafe { self.note_taken(block, layout) };
+        block
+    }
+
+    /// # Safety
+    /// [`Shared::verify`] accepts the block with this layout, and nobody uses it any more.
+    unsafe fn put_back(&mut self, context: &mut Context, block: *mut u8, layout: Layout) {
+        // SAFETY: the caller gives up a block that was handed out with this layout.
+        unsafe {
+            self.note_freed(block, layout);
+            match context.push(block, layout.size()) {
+                Pushed::Cached => return,
+                Pushed::Unfit => {}
+                Pushed::Short => context.undo_push(layout.size()),
+            }
+            self.account(context);
+            self.pool.release(context, block, granules(layout.size()));
+            self.account(context);
+        }
+    }
+
+    /// The block with another layout, in place or elsewhere, or null; then it is as it was.
+    ///
+    /// # Safety
+    /// [`Shared::verify`] accepts the block with the old layout; neither layout is empty.
+    unsafe fn change(&mut self, context: &mut Context, block: *mut u8, old: Layout, new: Layout) -> *mut u8 {
+        let may_stay = new.align() <= old.align() && (block as usize).is_multiple_of(new.align());
+        // SAFETY: the caller's block is one of this heap with the old layout. A new block is larger, and apart from it.
+        unsafe {
+            if !may_stay {
+                return self.copy(context, block, old, new);
+            }
+            let changed = self.resize(context, block, old, new);
+            if changed.is_null() {
+                return self.move_around(context, block, old, new);
+            }
+            if changed == block {
+                self.note_freed(block, old);
+                self.note_taken(block, new);
+                return block;
+            }
+            ptr::copy_nonoverlapping(block, changed, old.size());
+            self.note_taken(changed, new);
+            self.put_back(context, block, old);
+            changed
+        }
+    }
+
+    /// As [`Shared::change`], always into a new block.
+    ///
+    /// # Safety
+    /// As for [`Shared::change`].
+    unsafe fn copy(&mut self, context: &mut Context, block: *mut u8, old: Layout, new: Layout) -> *mut u8 {
+        let copy = self.take(context, new);
+        if !copy.is_null() {
+            // SAFETY: both blocks are the caller's, with these layouts, and apart.
+            unsafe {
+                ptr::copy_nonoverlapping(block, copy, old.size().min(new.size()));
+                self.put_back(context, block, old);
+            }
+        }
+        copy
+    }
+
+    /// As [`Shared::change`], into the free space around the block.
+    ///
+    /// # Safety
+    /// As for [`Shared::change`]; the block is to grow.
+    unsafe fn move_around(&mut self, context: &mut Context, block: *mut u8, old: Layout, new: Layout) -> *mut u8 {
+        // SAFETY: the caller's block is one of this heap with the old layout; it starts as many bytes as its new size has, at
+        // least, in which the old contents lie.
+        unsafe {
+            let Some((start, bytes)) = self.join(context, block, old, new) else {
+                return ptr::null_mut();
+            };
+            self.note_freed(block, old);
+            self.note_taken(start, new);
+            move_down(block, start, old.size());
+            self.pool.trim_to(context, start, bytes, new.size());
+            self.account(context);
+            start
+        }
+    }
+}
