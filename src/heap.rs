@@ -39,13 +39,12 @@ use crate::notify::{event::Journal, post::Posted, table::Table, watch::Watch};
 /// given it some.
 ///
 /// # Examples
-/// ```
+/// ```no_run
 /// use terrace::CriticalSectionHeap;
 ///
 /// #[global_allocator]
 /// static HEAP: CriticalSectionHeap = CriticalSectionHeap::new();
 ///
-/// # struct System; // on a host, the heap must have memory before `main` allocates: this example does not run there
 /// fn main() {
 ///     terrace::init!(HEAP, 64 * 1024).expect("claimed once");
 ///     let numbers: Vec<u32> = (0..1000).collect();

@@ -138,7 +138,10 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
         // SAFETY: the caller has locked the slot and gives the block up.
         unsafe {
             self.with_shared(slot, |context, shared| {
-                shared.account(context);
+                // While memory is short, the cache may have served requests unseen.
+                if context.is_idle() {
+                    shared.account(context);
+                }
                 shared.pool.release(context, block, granules(layout.size()));
                 shared.account(context);
             });
@@ -215,7 +218,8 @@ impl Shared {
     }
 
     /// As [`Shared::serve`], but does not note a failure.
-    #[inline(never)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
+    #[cfg_attr(not(target_pointer_width = "64"), inline(never))] // flash is worth more there than a call
     pub(super) fn serve_quietly(&mut self, context: &mut Context, layout: Layout) -> *mut u8 {
         let n = granules(layout.size());
         let block = if layout.align() <= GRANULE {
@@ -247,20 +251,13 @@ impl Shared {
     pub(super) fn account(&mut self, context: &mut Context) {
         self.pool.note_peak();
         if self.pool.is_noticed() {
-            self.look(context);
-        }
-    }
-
-    #[inline(never)]
-    fn look(&mut self, context: &mut Context) {
-        self.pool.look();
-        if self.pool.is_alarmed() || self.watch.is_disarmed() {
             self.suspect(context.idle());
         }
     }
 
     /// Shows the load to the watch as far as this context knows it: what other contexts hold counts as in use. That may
     /// arm the watch, but is not enough to raise an alarm.
+    #[inline(never)]
     fn suspect(&mut self, idle: usize) {
         if self.pool.has_one_context() || self.watch.is_disarmed() {
             self.observe(idle);

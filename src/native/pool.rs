@@ -17,9 +17,9 @@
 
 use super::context::Context;
 use super::context::Pushed;
-use crate::base::fault::{Fault, FaultKind};
-use crate::base::granule::{GRANULE, GRANULE_SHIFT, MAX_GRANULES};
-use crate::region::span::{ClaimError, MAX_CACHED};
+
+use crate::base::granule::{GRANULE_SHIFT, MAX_GRANULES};
+use crate::region::span::MAX_CACHED;
 use crate::region::{Fit, Region, class_of};
 
 /// The free block that must be left while memory counts as plentiful: this part of the first span, as a shift.
@@ -41,9 +41,6 @@ const BUMP_SHIFT: u32 = 2;
 
 /// Table entries that an operation looks at for a block to drain.
 const DRAIN_ENTRIES: usize = 4;
-
-/// Spans that one heap may have.
-pub(crate) const MAX_SPANS: usize = 8;
 
 /// How requests that missed the cache were served.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -78,8 +75,8 @@ pub(crate) struct Pool {
     /// How blocks are chosen while it is.
     fit: Fit,
     /// Granules of the spans behind the first one, free and in all.
-    free_elsewhere: usize,
-    granules_elsewhere: usize,
+    pub(super) free_elsewhere: usize,
+    pub(super) granules_elsewhere: usize,
     /// Granules of a chunk.
     quantum: u32,
     /// Granules that one context may cache while memory is plentiful.
@@ -124,104 +121,6 @@ impl Pool {
         self.region = region;
         self.least = self.free();
         self.plentiful = self.is_plentiful();
-    }
-
-    /// The spans, the first one first.
-    pub(crate) fn regions(&self) -> impl Iterator<Item = &Region> {
-        // SAFETY: LINKS: `next` is null or a region that lives in its own span as long as the heap does, and is reached
-        // only through the pool.
-        core::iter::successors(Some(&self.region), |region| unsafe { region.next.as_ref() })
-    }
-
-    /// The span that hands out the granule at `address`. O(spans).
-    #[inline(never)]
-    pub(crate) fn region_of(&mut self, address: usize) -> Option<&mut Region> {
-        let mut region = &raw mut self.region;
-        // SAFETY: LINKS, as in `regions`; the pool is borrowed exclusively, and one reference is made at a time.
-        while let Some(here) = unsafe { region.as_mut() } {
-            if here.contains(address) {
-                return Some(here);
-            }
-            region = here.next;
-        }
-        None
-    }
-
-    /// Calls `visit` with each span.
-    pub(crate) fn each_region(&mut self, mut visit: impl FnMut(&mut Region)) {
-        let mut region = &raw mut self.region;
-        // SAFETY: LINKS, as in `regions`; the pool is borrowed exclusively, and one reference is made at a time.
-        while let Some(here) = unsafe { region.as_mut() } {
-            visit(here);
-            region = here.next;
-        }
-    }
-
-    /// Appends a span that `region` describes; its place, inside that span, is `place`.
-    ///
-    /// # Safety
-    /// `place` is valid for a `Region` as long as the heap is used, and belongs to nobody else.
-    pub(crate) unsafe fn append(&mut self, place: *mut Region, region: Region) {
-        let mut last = &mut self.region;
-        self.granules_elsewhere += region.granules() as usize;
-        self.free_elsewhere += region.free() as usize;
-        // SAFETY: LINKS, as in `regions`; the caller gives `place`.
-        unsafe {
-            place.write(region);
-            while let Some(next) = last.next.as_mut() {
-                last = next;
-            }
-        }
-        last.next = place;
-    }
-
-    /// Verifies the counts over the spans behind the first one. O(spans).
-    ///
-    /// # Errors
-    /// `WrongCount`.
-    pub(crate) fn check(&self) -> Result<(), Fault> {
-        let sum = |count: fn(&Region) -> u32| {
-            self.regions()
-                .skip(1)
-                .map(|region| count(region) as usize)
-                .sum::<usize>()
-        };
-        if sum(Region::free) == self.free_elsewhere && sum(Region::granules) == self.granules_elsewhere {
-            return Ok(());
-        }
-        Err(Fault::new(FaultKind::WrongCount, self.region.start()))
-    }
-
-    /// Follows a change of free memory that was not counted: in the spans behind the first one, or of what is plentiful.
-    /// O(spans).
-    #[inline(never)]
-    pub(super) fn follow_change(&mut self) {
-        if !self.region.next.is_null() {
-            self.free_elsewhere = self.regions().skip(1).map(|region| region.free() as usize).sum();
-        }
-        self.follow_take();
-    }
-
-    /// Whether `start..start + bytes` may become a further span.
-    ///
-    /// # Errors
-    /// `NotClaimed`, `Overlaps`, `TooManySpans`.
-    pub(crate) fn admits(&self, start: usize, bytes: usize) -> Result<(), ClaimError> {
-        if self.region.granules() == 0 {
-            return Err(ClaimError::NotClaimed);
-        }
-        if self.regions().count() >= MAX_SPANS {
-            return Err(ClaimError::TooManySpans { limit: MAX_SPANS });
-        }
-        for region in self.regions() {
-            let end = region.start() + region.bookkeeping() + region.granules() as usize * GRANULE;
-            if start < end && region.start() < start.saturating_add(bytes) {
-                return Err(ClaimError::Overlaps {
-                    address: region.start(),
-                });
-            }
-        }
-        Ok(())
     }
 
     /// Free granules of all spans that are in the buckets. O(1).
@@ -398,7 +297,7 @@ impl Pool {
 
     /// After granules were taken from the first span: memory may have become short.
     #[inline(always)]
-    fn follow_take(&mut self) {
+    pub(super) fn follow_take(&mut self) {
         if self.plentiful {
             self.plentiful = self.is_plentiful();
         }
@@ -495,25 +394,6 @@ impl Pool {
         false
     }
 
-    #[cold]
-    #[inline(never)]
-    fn take_elsewhere(&mut self, mut take: impl FnMut(&mut Region) -> u32) -> *mut u8 {
-        // SAFETY: LINKS, as in `regions`; the pool is borrowed exclusively.
-        let mut region = unsafe { self.region.next.as_mut() };
-        while let Some(here) = region {
-            let before = here.free();
-            let position = take(here);
-            if position != 0 {
-                self.free_elsewhere -= (before - here.free()) as usize;
-                self.steps.direct = self.steps.direct.wrapping_add(1);
-                return here.pointer_to(position);
-            }
-            // SAFETY: as above.
-            region = unsafe { here.next.as_mut() };
-        }
-        core::ptr::null_mut()
-    }
-
     /// Gives `n` allocated granules from `block` on back to the span that they lie in; tells whether a free neighbour was
     /// there.
     ///
@@ -530,20 +410,6 @@ impl Pool {
             // SAFETY: as above, of another span.
             unsafe { self.give_elsewhere(address, n) }
         }
-    }
-
-    /// # Safety
-    /// As for [`Pool::give`].
-    #[cold]
-    #[inline(never)]
-    unsafe fn give_elsewhere(&mut self, address: usize, n: u32) -> bool {
-        let Some(region) = self.region_of(address) else {
-            return false;
-        };
-        // SAFETY: the caller gives allocated granules of the span that contains them.
-        let joined = unsafe { region.give(region.position_of(address), n) };
-        self.free_elsewhere += n as usize;
-        joined
     }
 
     /// Gives something idle back; the newest free block stays the newest, for whoever asks again for what he has just freed.

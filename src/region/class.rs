@@ -6,8 +6,9 @@
 //!             exact      |  2^SPLIT classes for each power of two    |
 //! ```
 //!
-//! (as on 32-bit targets; on 64-bit ones there are twice as many of each, and no coarse classes). Small classes hold one size each, so that what is found there fits exactly. The largest ones are coarse, to save
-//! static memory: few blocks are that large, and the scan of a class for the best fit sees all of them.
+//! So it is on 32-bit targets; on 64-bit ones there are twice as many of each, and no coarse classes. Small classes hold
+//! one size each, so that what is found there fits exactly. The largest ones are coarse, to save static memory: few blocks
+//! are that large, and the search of a class for the best fit looks at several.
 
 /// Sizes below this have a class of their own.
 pub(crate) const EXACT: u32 = if usize::BITS == 64 { 32 } else { 16 };

@@ -3,14 +3,16 @@
 //! While memory is plentiful ([`Fit::Quick`]), any block that is large enough does: the head of the first non-empty class
 //! whose blocks are. When it is short ([`Fit::Dense`]):
 //!
-//! 1. *Near fit.* The smallest of the first blocks of the request's own class that is large enough, or the head of the
-//!    first non-empty class whose blocks are at most a quarter larger.
-//! 2. *Lowest address.* Otherwise the block will be split anyway: of the heads of the next few non-empty classes, the one
-//!    with the lowest address.
+//! 1. *Own class.* The smallest of the first blocks of the request's own class that is large enough.
+//! 2. *Best fit*, for a large request, or where the next non-empty class holds the request's size exactly: the head of
+//!    that class.
+//! 3. *Lowest address*, for a small one, since the block will be split anyway: of the heads of the next few non-empty
+//!    classes, the one with the lowest address.
 //!
-//! Near fits keep small remainders from piling up; splitting at low addresses keeps the large blocks large, which is what
-//! address-ordered first fit is good at. Both steps look at a bounded number of blocks, so the time does not depend on
-//! the region, and where any block of a higher class exists one is found.
+//! Splitting at low addresses keeps the large blocks large, which is what address-ordered first fit is good at; large
+//! requests fit best into the blocks that this leaves. In simulations of constant random loads the mixture sustains as much
+//! as unbounded first fit and unbounded best fit do, each where it is the better one. Every step looks at a bounded number
+//! of blocks, so the time does not depend on the region, and where any block of a higher class exists one is found.
 
 use super::Region;
 use super::class::{EXACT, class_of};
@@ -19,8 +21,11 @@ use crate::base::granule::GRANULE_SHIFT;
 /// Blocks of the request's own class that are looked at.
 const SCAN: usize = 4;
 
+/// Requests of fewer granules are small ones.
+const SMALL: u32 = 32;
+
 /// Heads of larger classes that are compared by address.
-const CANDIDATES: usize = 6;
+const CANDIDATES: usize = 8;
 
 /// Heads that are looked at for an aligned request that no sufficiently larger block serves.
 const ALIGNED_SCAN: usize = 3;
@@ -62,7 +67,7 @@ impl Region {
         let mut classes = self.buckets.non_empty(class);
         let Some(first) = classes.next() else { return 0 };
         let mut lowest = self.buckets.head(first);
-        if first <= class_of(n + n / 4) {
+        if n >= SMALL || first == class_of(n) {
             return lowest;
         }
         for class in classes.take(CANDIDATES - 1) {
