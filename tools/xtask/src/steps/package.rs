@@ -16,7 +16,7 @@ const FILES: &[&str] = &[
 ];
 
 /// Folders that a package may have; everything else lies at its top.
-const FOLDERS: &[&str] = &["examples/", "src/"];
+const FOLDERS: &[&str] = &["docs/", "examples/", "src/"];
 
 pub fn contents(workspace: &Workspace) -> Result<String> {
     // Changes that are not committed yet are tested too.
