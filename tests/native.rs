@@ -346,6 +346,29 @@ fn resizing_moves_down_rather_than_fail() {
     assert_eq!((f.heap.check(), f.heap.load().free()), (Ok(()), 96));
 }
 
+/// What is drained by a resize may lie right behind the block: then it grows where it is.
+#[test]
+fn resizing_drains_what_is_cached_behind_the_block() {
+    for bytes in [8, 16, 24, 32] {
+        let f = Fixture::new(64 << 10);
+        let (block, behind) = (f.alloc(bytes), f.alloc(bytes));
+        assert_eq!(block + bytes, behind);
+        while f.heap.stats().idle != 0 {
+            f.alloc(8); // until the chunk is used up
+        }
+        f.free(behind, bytes);
+        assert_eq!(f.heap.stats().idle, bytes, "it is cached");
+        while f.heap.stats().largest_free >= 2 * bytes {
+            assert_ne!(f.alloc(f.heap.stats().largest_free), 0, "no failure, which would drain");
+        }
+        let grown = (0..4)
+            .map(|_| f.resize(block, bytes, 2 * bytes))
+            .find(|address| *address != 0);
+        assert!(grown.is_some(), "{bytes}: {}", f.heap.stats());
+        assert_eq!(f.heap.check(), Ok(()));
+    }
+}
+
 #[test]
 fn the_map_shows_what_is_in_use() {
     let f = Fixture::new(64 << 10);

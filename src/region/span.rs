@@ -164,7 +164,8 @@ impl Geometry {
         let bits_offset = cache_offset + entries * size_of::<*mut u8>();
         // Each granule takes 64 bits of itself and one of each table; two guards come on top, and what rounding takes.
         let rest = bytes - bits_offset;
-        let mut granules = (rest * 8 / (GRANULE * 8 + 1 + Audit::BITS)).saturating_sub(2 + Audit::BITS);
+        // Divided first, because eight times the rest may not fit a 32-bit word.
+        let mut granules = (rest / (GRANULE * 8 + 1 + Audit::BITS) * 8).saturating_sub(2 + Audit::BITS);
         let audit_of = |granules: usize| bits_offset + Bits::bytes(granules + 2);
         let base_of = |granules| (audit_of(granules) + Audit::bytes(granules)).next_multiple_of(GRANULE) - GRANULE;
         while base_of(granules + 1) + (granules + 2) * GRANULE <= bytes {
@@ -215,7 +216,9 @@ mod tests {
 
     #[test]
     fn e1_geometry_fits_and_wastes_little() {
-        for bytes in (MIN_SPAN..300_000).step_by(8).chain([1 << 20, (1 << 32) + 8]) {
+        // Beyond 32 bits where there are more, else large enough for eight times as many to be beyond.
+        let large = usize::try_from((1u64 << 32) + 8).unwrap_or(3 << 29);
+        for bytes in (MIN_SPAN..300_000).step_by(8).chain([1 << 20, large]) {
             for contexts in [0, 1, 4] {
                 let g = Geometry::new(0x1000, bytes, 0, contexts).unwrap();
                 assert!(g.bits_offset + Bits::bytes(g.bit_count()) <= g.audit_offset);
