@@ -232,7 +232,7 @@ mod tests {
                 if bytes >= 64 << 10 {
                     let bookkeeping = bytes - g.granules as usize * GRANULE;
                     assert!(
-                        bookkeeping * 1000 <= bytes * (17 + 15 * Audit::BITS),
+                        bookkeeping as u64 * 1000 <= bytes as u64 * (17 + 15 * Audit::BITS as u64),
                         "{bytes}: {bookkeeping} bytes of bookkeeping"
                     );
                 }
