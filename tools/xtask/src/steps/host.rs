@@ -32,7 +32,10 @@ pub fn tests(workspace: &Workspace) -> Result<String> {
 
 pub fn tests_with_checks(workspace: &Workspace) -> Result<String> {
     let features = workspace.host_features().join(",") + ",check";
-    package(workspace.cargo("test"), &features).env(SCALE, "100").run()?;
+    // Each operation verifies the whole heap: the tests of long runs would take hours.
+    package(workspace.cargo("test"), &features)
+        .args(["--lib", "--test", "check"])
+        .run()?;
     Ok(String::new())
 }
 
