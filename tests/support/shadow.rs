@@ -343,10 +343,10 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Shadow<L, C, CONTEXTS> {
             .raise(Pressure::Critical, Cause::Failure { bytes: layout.size() });
         let stats = self.heap.stats();
         if CONTEXTS == 1 && layout.align() <= 8 {
-            // A class of sizes is at most a quarter wide, or a power of two from 64 KiB on; the search of the
+            // A class of sizes is at most a quarter wide, or a power of two from 4 KiB on where addresses have 32 bits; the search of the
             // request's own class is bounded, that of the higher ones is not.
             let request = granules(layout.size());
-            let enough = if request < 64 << 10 {
+            let enough = if usize::BITS == 64 || request < 3 << 10 {
                 request + request / 4 + 8
             } else {
                 request.saturating_mul(2)
