@@ -8,7 +8,7 @@ use std::alloc::{GlobalAlloc, Layout};
 
 use lock_api::RawMutex;
 use support::shadow::{ChosenCore, choose_core};
-use support::{Memory, Random, scaled};
+use support::{Memory, Random};
 use terrace::{CoreId, Event, FaultKind, Heap, LocalHeap, NoLock, Threshold, Watermarks};
 
 /// Enough that small sizes are cached.
@@ -316,7 +316,7 @@ fn requests_of_no_bytes_are_no_blocks() {
 fn run<L: RawMutex, C: CoreId, const CONTEXTS: usize>(heap: &Heap<L, C, CONTEXTS>, seed: u64) {
     let mut random = Random::new(seed);
     let mut blocks: Vec<(*mut u8, Layout)> = Vec::new();
-    for step in 0..scaled(4000) {
+    for step in 0..4000 {
         choose_core(random.below(2));
         let many = if step % 1000 < 600 { 5 } else { 2 };
         let size = 1 + random.size(1500);

@@ -197,7 +197,8 @@ fn e1_every_length_is_used_to_the_end_and_not_beyond() {
         let heap = LocalHeap::new();
         claim(&heap, start, bytes).unwrap();
         let capacity = heap.load().capacity;
-        assert!(capacity * 100 >= bytes * 90, "{capacity} of {bytes}");
+        let least = if cfg!(feature = "check") { 85 } else { 90 };
+        assert!(capacity * 100 >= bytes * least, "{capacity} of {bytes}");
         let mut blocks = 0;
         loop {
             // SAFETY: the layout is not empty, and the block has 8 bytes.
@@ -221,9 +222,11 @@ fn e1_every_length_is_used_to_the_end_and_not_beyond() {
     }
 }
 
-/// At 64 KiB and above the bookkeeping takes at most 1.7 % of the memory, all of it inside the memory.
+/// At 64 KiB and above the bookkeeping takes at most 1.7 % of the memory, all of it inside the memory; 4.7 % with the tables
+/// of feature `check`.
 #[test]
 fn e1_bookkeeping_is_small_and_inside() {
+    let most = if cfg!(feature = "check") { 47 } else { 17 };
     for bytes in [64 << 10, 100_000, 1 << 20, 16 << 20] {
         let heap = LocalHeap::new();
         let memory = Memory::new(bytes);
@@ -231,7 +234,7 @@ fn e1_bookkeeping_is_small_and_inside() {
         let stats = heap.stats();
         assert!(stats.bookkeeping + stats.capacity <= bytes);
         assert!(
-            (bytes - stats.capacity) * 1000 <= bytes * 17,
+            (bytes - stats.capacity) * 1000 <= bytes * most,
             "{} of {bytes}",
             bytes - stats.capacity
         );

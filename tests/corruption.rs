@@ -40,6 +40,7 @@ impl Patient {
         let layout = Layout::new::<[u64; 100]>();
         // SAFETY: the layout is not empty.
         assert!(!unsafe { heap.alloc(layout) }.is_null());
+        heap.trim();
         loop {
             let layout = Layout::from_size_align(8 + 8 * random.below(40), 8).unwrap();
             // SAFETY: the layout is not empty.

@@ -20,10 +20,16 @@ pub fn scaled(count: usize) -> usize {
     (count * scale() / 100).max(1)
 }
 
-/// The percentage in the environment variable `TERRACE_TEST_SCALE`, or 100.
+/// The percentage in the environment variable `TERRACE_TEST_SCALE`, or 100; a fiftieth of that if each operation verifies
+/// the whole heap (feature `check`).
 pub fn scale() -> usize {
-    match std::env::var("TERRACE_TEST_SCALE") {
+    let percent: usize = match std::env::var("TERRACE_TEST_SCALE") {
         Ok(percent) => percent.parse().expect("TERRACE_TEST_SCALE is a percentage"),
         Err(_) => 100,
+    };
+    if cfg!(feature = "check") {
+        (percent / 50).max(1)
+    } else {
+        percent
     }
 }
