@@ -26,6 +26,7 @@ use core::marker::PhantomData;
 use lock_api::RawMutex;
 
 use crate::base::core_id::{CoreId, SingleCore};
+use crate::base::granule::GRANULE_SHIFT;
 use crate::base::lock::NoLock;
 use crate::native::{context::Context, pool::Pool};
 use crate::notify::{event::Journal, post::Posted, table::Table, watch::Watch};
@@ -201,6 +202,6 @@ impl<L, const CONTEXTS: usize> All<'_, L, CONTEXTS> {
     fn idle(&mut self) -> usize {
         let mut idle = 0;
         self.each(|context| idle += context.idle());
-        idle
+        idle << GRANULE_SHIFT
     }
 }

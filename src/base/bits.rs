@@ -39,7 +39,7 @@ impl Bits {
     /// `words` is aligned and valid for writes of [`Bits::bytes`]`(len)` bytes, which nothing else uses from now on.
     pub(crate) unsafe fn init(words: *mut u32, len: usize) -> Bits {
         // SAFETY: the caller vouches for the bytes; `bytes` is a multiple of the word size.
-        unsafe { words.cast::<u8>().write_bytes(0xFF, Bits::bytes(len)) };
+        unsafe { fill(words, Bits::bytes(len) / size_of::<u32>(), u32::MAX) };
         Bits { words }
     }
 
@@ -98,10 +98,7 @@ impl Bits {
                 return;
             }
             *words |= head;
-            words
-                .add(1)
-                .cast::<u8>()
-                .write_bytes(0xFF, (span - 1) * size_of::<u32>());
+            fill(words.add(1), span - 1, u32::MAX);
             *words.add(span) |= tail;
         }
     }
@@ -114,6 +111,27 @@ impl Bits {
         // SAFETY: TABLE: that many words exist, are initialised and are ours; the caller vouches for uniqueness.
         let words = unsafe { core::slice::from_raw_parts_mut(self.words, len.div_ceil(WORD_BITS as usize)) };
         &mut BitSlice::from_slice_mut(words)[..len]
+    }
+}
+
+/// Writes `value`, all of whose bytes are alike, to `count` places.
+///
+/// On small targets a loop that the compiler does not turn into a call: the program would have to carry `memset`, in several
+/// variants, for a few words.
+///
+/// # Safety
+/// The places from `to` on are valid for writes.
+#[inline(always)]
+pub(crate) unsafe fn fill<T: Copy>(to: *mut T, count: usize, value: T) {
+    for at in 0..count {
+        // SAFETY: the caller gives so many places.
+        unsafe {
+            if cfg!(target_pointer_width = "64") {
+                to.add(at).write(value);
+            } else {
+                to.add(at).write_volatile(value);
+            }
+        }
     }
 }
 

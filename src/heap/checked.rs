@@ -13,7 +13,7 @@ use super::{Heap, Shared};
 use crate::base::core_id::CoreId;
 use crate::base::fault::{Fault, FaultKind};
 use crate::base::granule::{GRANULE, MAX_GRANULES, granules};
-use crate::native::context::{Context, Pushed};
+use crate::native::context::Context;
 
 impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
     /// As [`Heap::allocate`].
@@ -148,7 +148,7 @@ impl Shared {
             block = context.pop(layout.size());
         }
         if block.is_null() {
-            block = self.serve(context, layout);
+            block = self.serve(context, layout.size(), layout.align());
         }
         // SAFETY: the block, if there is one, was handed out right now.
         unsafe { self.note_taken(block, layout) };
@@ -161,14 +161,10 @@ impl Shared {
         // SAFETY: the caller gives up a block that was handed out with this layout.
         unsafe {
             self.note_freed(block, layout);
-            match context.push(block, layout.size()) {
-                Pushed::Cached => return,
-                Pushed::Unfit => {}
-                Pushed::Short => context.undo_push(layout.size()),
+            let n = granules(layout.size());
+            if !context.keep(block, n) {
+                self.release(context, block, n);
             }
-            self.account(context);
-            self.pool.release(context, block, granules(layout.size()));
-            self.account(context);
         }
     }
 
@@ -183,7 +179,7 @@ impl Shared {
             if !may_stay {
                 return self.copy(context, block, old, new);
             }
-            let changed = self.resize(context, block, old, new);
+            let changed = self.resize(context, block, old.size(), new.size(), new.align());
             if changed.is_null() {
                 return self.move_around(context, block, old, new);
             }
@@ -223,14 +219,18 @@ impl Shared {
         // SAFETY: the caller's block is one of this heap with the old layout; it starts as many bytes as its new size has, at
         // least, in which the old contents lie.
         unsafe {
-            let Some((start, bytes)) = self.join(context, block, old, new) else {
+            let (n, wanted) = (granules(old.size()), granules(new.size()));
+            let may_join = new.align() <= GRANULE;
+            let joined = if may_join { self.pool.join(block, n, wanted) } else { None };
+            let Some((start, joined)) = joined else {
+                self.fail(context, new.size());
                 return ptr::null_mut();
             };
             self.note_freed(block, old);
             self.note_taken(start, new);
             move_down(block, start, old.size());
-            self.pool.trim_to(context, start, bytes, new.size());
             self.account(context);
+            self.shrink(context, start, joined, wanted);
             start
         }
     }

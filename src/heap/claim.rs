@@ -98,8 +98,10 @@ impl<L: RawMutex, C, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
             shared.pool.admits(start as usize, bytes)?;
             // SAFETY: the caller gives the memory; the geometry leaves `extra` bytes behind the header for the region.
             unsafe {
-                let region = Region::claim(start, &geometry, tag, false);
-                shared.pool.append(start.add(size_of::<Header>()).cast(), region);
+                let place = start.add(size_of::<Header>()).cast::<Region>();
+                place.write(Region::EMPTY);
+                (*place).claim(start, &geometry, tag, false);
+                shared.pool.append(place);
             }
             shared.resized();
             Ok(())
@@ -116,30 +118,27 @@ impl<L: RawMutex, C, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
             }
             // SAFETY: the caller gives the memory; the geometry leaves room for the tables.
             unsafe {
-                shared
-                    .pool
-                    .open(Region::claim(start, &geometry, 0, zeroed), CONTEXTS as u32);
-                all.claim_tables(start.add(geometry.cache_offset).cast(), geometry.cached);
+                shared.pool.region.claim(start, &geometry, 0, zeroed);
+                let grant = shared.pool.open(CONTEXTS as u32);
+                all.claim_tables(start.add(geometry.cache_offset).cast(), geometry.cached, grant);
             }
             shared.resized();
-            all.each(|context| {
-                shared.pool.settle(context);
-            });
+            all.each(|context| shared.pool.settle(context));
             Ok(())
         })
     }
 }
 
 impl<L, const CONTEXTS: usize> All<'_, L, CONTEXTS> {
-    /// Gives each context its part of the tables.
+    /// Gives each context its part of the tables, and leave to cache `grant` granules.
     ///
     /// # Safety
     /// `tables` has `sizes + 1` entries for each context, which nothing else uses, unless `sizes` is 0.
-    unsafe fn claim_tables(&mut self, tables: *mut *mut u8, sizes: usize) {
+    unsafe fn claim_tables(&mut self, tables: *mut *mut u8, sizes: usize, grant: usize) {
         let mut table = tables;
         self.each(|context: &mut Context| {
             // SAFETY: the caller gives the entries.
-            unsafe { context.claim(table, sizes) };
+            unsafe { context.claim(table, sizes, grant) };
             table = table.wrapping_add(sizes + 1);
         });
     }

@@ -59,7 +59,7 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
         }
         let serve = |context: &mut Context, shared: &mut Shared| {
             let fresh = shared.pool.region.fresh();
-            let block = shared.serve(context, layout);
+            let block = shared.serve(context, layout.size(), layout.align());
             (block, shared.is_fresh(block, fresh))
         };
         let (block, is_fresh) = if cfg!(feature = "check") {
@@ -89,33 +89,47 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
     /// As for [`GlobalAlloc::realloc`].
     #[inline(never)]
     pub(super) unsafe fn resize(&self, block: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
-        let Ok(new_layout) = Layout::from_size_align(new_size, layout.align()) else {
-            return ptr::null_mut();
-        };
         if cfg!(feature = "check") {
+            let Ok(new_layout) = Layout::from_size_align(new_size, layout.align()) else {
+                return ptr::null_mut();
+            };
             // SAFETY: the caller gives the block, if it is one of this heap.
             return unsafe { self.change_checked(block, layout, new_layout) };
         }
-        if layout.size() == 0 {
-            return self.allocate(new_layout);
-        }
-        if new_size == 0 {
-            // SAFETY: the caller gives the block up.
-            unsafe { self.release(block, layout) };
-            return ptr::without_provenance_mut(layout.align());
+        if layout.size() == 0 || new_size == 0 {
+            // SAFETY: the caller gives the block.
+            return unsafe { self.resize_empty(block, layout, new_size) };
         }
         // SAFETY: the caller's block is one of this heap, with this layout. A new block is larger, and apart from it.
         unsafe {
-            let new_block = self.enter(|context, shared| shared.resize(context, block, layout, new_layout));
+            let new_block =
+                self.enter(|context, shared| shared.resize(context, block, layout.size(), new_size, layout.align()));
+            if new_block == block {
+                return block;
+            }
             if new_block.is_null() {
-                return self.join(block, layout, new_layout);
+                return self.join(block, layout, new_size);
             }
-            if new_block != block {
-                ptr::copy_nonoverlapping(block, new_block, layout.size());
-                self.release(block, layout);
-            }
+            ptr::copy_nonoverlapping(block, new_block, layout.size());
+            self.release(block, layout);
             new_block
         }
+    }
+
+    /// As [`Heap::resize`], from or to no bytes.
+    ///
+    /// # Safety
+    /// As for [`GlobalAlloc::realloc`].
+    #[cold]
+    #[inline(never)]
+    unsafe fn resize_empty(&self, block: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
+        if new_size != 0 {
+            return Layout::from_size_align(new_size, layout.align())
+                .map_or(ptr::null_mut(), |layout| self.allocate(layout));
+        }
+        // SAFETY: the caller gives the block up.
+        unsafe { self.release(block, layout) };
+        ptr::without_provenance_mut(layout.align())
     }
 
     /// Moves the block down into the free space around it, if it fits there.
@@ -123,21 +137,28 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
     /// # Safety
     /// As for [`GlobalAlloc::realloc`]; the block is to grow.
     #[cold]
-    unsafe fn join(&self, block: *mut u8, old: Layout, new: Layout) -> *mut u8 {
+    #[inline(never)]
+    unsafe fn join(&self, block: *mut u8, old: Layout, new_size: usize) -> *mut u8 {
+        let (n, wanted) = (granules(old.size()), granules(new_size));
         // SAFETY: the caller's block is one of this heap, with this layout.
-        let joined = self.enter(|context, shared| unsafe { shared.join(context, block, old, new) });
-        let Some((start, bytes)) = joined else {
+        let joined = self.enter(|context, shared| unsafe {
+            let may_join = old.align() <= GRANULE;
+            let joined = if may_join { shared.pool.join(block, n, wanted) } else { None };
+            if joined.is_none() {
+                shared.fail(context, new_size);
+            }
+            shared.account(context);
+            joined
+        });
+        let Some((start, joined)) = joined else {
             return ptr::null_mut();
         };
         // All of it is the caller's block now, so the move needs no lock.
-        // SAFETY: `start` begins at least `new.size()` bytes, within which the old contents lie. What is behind the new
-        // size is of no worth.
+        // SAFETY: `start` begins at least `wanted` granules, within which the old contents lie. What is behind the new size is
+        // of no worth.
         unsafe {
             move_down(block, start, old.size());
-            self.enter(|context, shared| {
-                shared.pool.trim_to(context, start, bytes, new.size());
-                shared.account(context);
-            });
+            self.enter(|context, shared| shared.shrink(context, start, joined, wanted));
         }
         start
     }
@@ -166,52 +187,48 @@ impl Shared {
     /// The block itself if it could be resized in place, else a new block that is larger, or null.
     ///
     /// # Safety
-    /// As for [`GlobalAlloc::realloc`]; neither layout is empty.
-    #[inline(never)]
-    pub(super) unsafe fn resize(&mut self, context: &mut Context, block: *mut u8, old: Layout, new: Layout) -> *mut u8 {
-        // SAFETY: the caller's block is one of this heap, with this size.
-        if unsafe {
-            self.pool
-                .resize(context, block, granules(old.size()), granules(new.size()))
-        } {
-            self.account(context);
-            return block;
-        }
-        let cached = if new.align() <= GRANULE {
-            context.pop(new.size())
-        } else {
-            ptr::null_mut()
-        };
-        if cached.is_null() {
-            self.serve_quietly(context, new)
-        } else {
-            cached
-        }
-    }
-
-    /// Joins the block and the free space around it, if that holds the new size.
-    ///
-    /// # Safety
-    /// As for [`GlobalAlloc::realloc`]; the block is to grow.
-    #[inline(never)]
-    pub(super) unsafe fn join(
+    /// As for [`GlobalAlloc::realloc`]; neither size is 0.
+    #[inline(always)]
+    pub(super) unsafe fn resize(
         &mut self,
         context: &mut Context,
         block: *mut u8,
-        old: Layout,
-        new: Layout,
-    ) -> Option<(*mut u8, usize)> {
-        let joined = if new.align() > GRANULE {
-            None
-        } else {
-            // SAFETY: the caller's block is one of this heap, with this size.
-            unsafe { self.pool.join(block, granules(old.size()), granules(new.size())) }
-        };
-        if joined.is_none() {
-            self.fail(context, new.size());
+        old_size: usize,
+        new_size: usize,
+        align: usize,
+    ) -> *mut u8 {
+        let (n, wanted) = (granules(old_size), granules(new_size));
+        // SAFETY: the caller's block is one of this heap, with this size.
+        unsafe {
+            if wanted <= n && wanted != 0 {
+                self.shrink(context, block, n, wanted);
+                return block;
+            }
+            if wanted != 0 && self.pool.extend(context, block, n, wanted) {
+                self.account(context);
+                return block;
+            }
         }
-        self.pool.note_peak();
-        joined
+        if align <= GRANULE {
+            let cached = context.pop(new_size);
+            if !cached.is_null() {
+                return cached;
+            }
+        }
+        self.serve_quietly(context, new_size, align)
+    }
+
+    /// Shortens the block of `n` granules to `wanted`, not 0 and not more.
+    ///
+    /// # Safety
+    /// As for [`GlobalAlloc::realloc`].
+    #[inline(never)]
+    pub(super) unsafe fn shrink(&mut self, context: &mut Context, block: *mut u8, n: usize, wanted: usize) {
+        if wanted < n {
+            // SAFETY: the caller's block is one of this heap, with this size.
+            let has_time = unsafe { self.pool.shrink(context, block, n, wanted) };
+            self.follow_release(context, has_time);
+        }
     }
 
     /// Whether the block, if there is one, lies where nothing was handed out before `fresh` rose.

@@ -88,9 +88,7 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
             shared.watch.arm();
             shared.set_alarm();
             shared.observe(all.idle());
-            all.each(|context| {
-                shared.pool.settle(context);
-            });
+            all.each(|context| shared.pool.settle(context));
             Ok(())
         })
     }

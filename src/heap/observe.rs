@@ -116,7 +116,7 @@ impl Shared {
 fn check_context(context: &Context, pool: &Pool) -> Result<(), Fault> {
     let (bump, limit) = context.chunk();
     let rest = context.rest();
-    if bump > limit || (rest != 0 && !is_idle(pool, bump, rest >> GRANULE_SHIFT)) {
+    if bump > limit || (rest != 0 && !is_idle(pool, bump, rest)) {
         return Err(Fault::new(FaultKind::WrongContext, bump));
     }
     let (mut cached, claimed) = (0, context.cached());

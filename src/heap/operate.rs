@@ -108,7 +108,7 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
                 if layout.size() == 0 {
                     return ptr::without_provenance_mut(layout.align());
                 }
-                shared.serve(context, layout)
+                shared.serve(context, layout.size(), layout.align())
             })
         }
     }
@@ -138,12 +138,7 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
         // SAFETY: the caller has locked the slot and gives the block up.
         unsafe {
             self.with_shared(slot, |context, shared| {
-                // While memory is short, the cache may have served requests unseen.
-                if context.is_idle() {
-                    shared.account(context);
-                }
-                shared.pool.release(context, block, granules(layout.size()));
-                shared.account(context);
+                shared.release(context, block, granules(layout.size()));
             });
         }
     }
@@ -185,7 +180,7 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
         for slot in taken {
             locked += 1;
             // SAFETY: the slot is locked, by the caller or just now.
-            idle += unsafe { (*slot.context.get()).idle() };
+            idle += unsafe { (*slot.context.get()).idle() } * GRANULE;
         }
         if locked == CONTEXTS {
             shared.observe(idle);
@@ -207,12 +202,12 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
 }
 
 impl Shared {
-    /// A block for `layout`, which is not empty and which the cache does not serve, or null; notes a failure.
+    /// A block for so many bytes, not 0, which the cache does not serve, or null; notes a failure.
     #[inline(always)]
-    pub(super) fn serve(&mut self, context: &mut Context, layout: Layout) -> *mut u8 {
-        let block = self.serve_quietly(context, layout);
+    pub(super) fn serve(&mut self, context: &mut Context, size: usize, align: usize) -> *mut u8 {
+        let block = self.serve_quietly(context, size, align);
         if block.is_null() {
-            self.fail(context, layout.size());
+            self.fail(context, size);
         }
         block
     }
@@ -220,22 +215,42 @@ impl Shared {
     /// As [`Shared::serve`], but does not note a failure.
     #[cfg_attr(target_pointer_width = "64", inline(always))]
     #[cfg_attr(not(target_pointer_width = "64"), inline(never))] // flash is worth more there than a call
-    pub(super) fn serve_quietly(&mut self, context: &mut Context, layout: Layout) -> *mut u8 {
-        let n = granules(layout.size());
-        let block = if layout.align() <= GRANULE {
+    pub(super) fn serve_quietly(&mut self, context: &mut Context, size: usize, align: usize) -> *mut u8 {
+        let n = granules(size);
+        let block = if align <= GRANULE {
             self.pool.allocate(context, n)
         } else {
-            self.pool.allocate_aligned(context, n, layout.align())
+            self.pool.allocate_aligned(context, n, align)
         };
         self.account(context);
         block
     }
 
+    /// Takes back a block of `n` granules, not 0, that the cache did not take.
+    ///
+    /// # Safety
+    /// The block was handed out by this heap with that size, and is used by nobody any more.
+    #[inline(always)]
+    pub(super) unsafe fn release(&mut self, context: &mut Context, block: *mut u8, n: usize) {
+        // SAFETY: the caller gives the block up.
+        let has_time = unsafe { self.pool.release(context, block, n) };
+        self.follow_release(context, has_time);
+    }
+
+    /// Takes note of the load after a block, or a part of one, was taken back; drains if there is time for it.
+    #[inline(always)]
+    pub(super) fn follow_release(&mut self, context: &mut Context, has_time: bool) {
+        if !self.account(context) && has_time {
+            self.pool.drain(context);
+        }
+    }
+
     /// Notes a failed request: low memory is due.
     #[cold]
+    #[inline(never)]
     pub(super) fn fail(&mut self, context: &Context, bytes: usize) {
         self.journal.failed(bytes);
-        let used = self.taken() - context.idle();
+        let used = self.used(context);
         self.watch.raise(Pressure::Critical, Cause::Failure { bytes }, used);
     }
 
@@ -245,38 +260,55 @@ impl Shared {
         (self.pool.granules() - self.pool.free()) * GRANULE
     }
 
-    /// Takes note of the load after a slow operation. Where it is far from the next watermark, that is one comparison:
-    /// the pool lets nothing be cached beyond the alarm level, so no operation can cross a watermark unseen.
+    /// Bytes that are in use as far as this context knows: what other contexts hold counts as in use.
     #[inline(always)]
-    pub(super) fn account(&mut self, context: &mut Context) {
-        self.pool.note_peak();
-        if self.pool.is_noticed() {
-            self.suspect(context.idle());
-        }
+    fn used(&self, context: &Context) -> usize {
+        self.taken() - context.idle() * GRANULE
     }
 
-    /// Shows the load to the watch as far as this context knows it: what other contexts hold counts as in use. That may
-    /// arm the watch, but is not enough to raise an alarm.
+    /// Takes note of the load after a slow operation; tells whether that was a turn of the watch. Where the load is far from
+    /// the next watermark, that is one comparison: the pool lets nothing be cached beyond the alarm level, so no operation can
+    /// cross a watermark unseen.
+    #[inline(always)]
+    pub(super) fn account(&mut self, context: &mut Context) -> bool {
+        self.pool.note_least();
+        let turned = self.pool.is_noticed() && self.look(context);
+        self.pool.settle(context);
+        turned
+    }
+
+    /// Shows the load to the watch as far as this context knows it. That may arm the watch, but with other contexts it is not
+    /// enough to raise an alarm.
     #[inline(never)]
-    fn suspect(&mut self, idle: usize) {
+    fn look(&mut self, context: &mut Context) -> bool {
+        self.pool.follow_alarm();
+        let used = self.used(context);
         if self.pool.has_one_context() || self.watch.is_disarmed() {
-            self.observe(idle);
-        } else {
-            self.is_doubtful = self.watch.would_raise(self.taken() - idle);
+            return self.watch.would_turn(used) && self.turn(used);
         }
+        self.is_doubtful = self.watch.would_raise(used);
+        false
     }
 
     /// Shows the load to the watch; `idle` bytes of what is taken are not in use.
-    #[inline(never)]
     pub(super) fn observe(&mut self, idle: usize) {
-        let used = self.taken() - idle;
-        if self.watch.observe(used) {
+        self.turn(self.taken() - idle);
+    }
+
+    /// Shows the bytes in use to the watch, and the pool what the watch waits for now; tells whether that is a change.
+    #[cold]
+    #[inline(never)]
+    fn turn(&mut self, used: usize) -> bool {
+        let turned = self.watch.observe(used);
+        if turned {
             self.journal.recovered |= !self.watch.is_disarmed();
             self.set_alarm();
         }
+        turned
     }
 
     /// Tells the pool from which level on each change of the load must be seen.
+    #[inline(never)]
     pub(super) fn set_alarm(&mut self) {
         let capacity = self.pool.granules();
         // Granules in use at the watermark, rounded down, so that it is not passed unseen. Disarmed, the fall to the low

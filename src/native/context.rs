@@ -7,27 +7,30 @@
 //! ```
 //!
 //! Blocks in the table and the rest of the chunk are *allocated* in the eyes of the region: their boundary bits are set,
-//! so that taking and returning them touches nothing but the context. How much may be cached is `room`, which
-//! [`Pool::settle`](super::pool::Pool::settle) grants while memory is plentiful.
+//! so that taking and returning them touches nothing but the context. A context is **open** while memory is plentiful. The
+//! fast operations of a closed one find nothing and take nothing, so that each operation is seen by the slow ones, which
+//! empty it bit by bit.
 //!
 //! Source: seed `002_df465834f6fa1758.txt`, "allocation context", "allocation quantum", "smart bump".
 //!
-//! **Invariant `CACHE`**: `table` has an entry for every size up to `max` granules, and entry 0 is null. Every entry is null or the first of a null-terminated list of blocks of that size, which are allocated in the
-//! region, in use by nobody, and hold the next one's address in their first word.
+//! **Invariant `CACHE`**: `table` has an entry for every size up to `sizes` granules, and entry 0 is null. `limit_size` and
+//! `max` are at most `sizes + 1` and `sizes`. Every entry is null or the first of a null-terminated list of blocks of that
+//! size, which are allocated in the region, in use by nobody, and hold the next one's address in their first word.
 //! **Invariant `BUMP`**: the bytes from `bump` to `limit` are granules that are allocated in the region, with all
 //! their boundary bits set, in use by nobody.
 
 use core::ptr;
 
+use crate::base::bits::fill;
 use crate::base::granule::{GRANULE_SHIFT, granules};
 
 /// A context: caches of exact sizes and a chunk to bump through.
 pub(crate) struct Context {
-    /// Granules that may still be cached before the grant is used up. Below 0 only within an operation.
+    /// Granules that may still be cached. Below 0 only within an operation.
     room: isize,
-    /// The first size that is not cached, in granules; 0 before a claim, when there is no table.
+    /// The first size that is not served from the cache, in granules; 0 while the context is closed.
     limit_size: usize,
-    /// The largest cached size, in granules.
+    /// The largest size that is cached, in granules; 0 while the context is closed.
     max: usize,
     table: *mut *mut u8,
     /// Allocations served from the table.
@@ -36,10 +39,10 @@ pub(crate) struct Context {
     first: *mut u8,
     bump: *mut u8,
     limit: *mut u8,
-    /// Granules granted for caching, at least those that are cached; the cached ones are this less `room`.
-    granted: isize,
-    /// Granules that may be cached.
-    allowed: usize,
+    /// Granules that may be cached in all; the cached ones are this less `room`.
+    grant: isize,
+    /// The largest size that the table has an entry for, in granules; 0 before a claim, when there is no table.
+    sizes: usize,
     /// The size that is drained next, in granules.
     drain_next: usize,
 }
@@ -55,22 +58,41 @@ impl Context {
         first: ptr::null_mut(),
         bump: ptr::null_mut(),
         limit: ptr::null_mut(),
-        granted: 0,
-        allowed: 0,
+        grant: 0,
+        sizes: 0,
         drain_next: 0,
     };
 
-    /// Gives the context its table.
+    /// Gives an empty context its table, and leave to cache `grant` granules while it is open.
     ///
     /// # Safety
     /// `table` is valid for `sizes + 1` entries, which nothing else uses from now on, unless `sizes` is 0.
-    pub(crate) unsafe fn claim(&mut self, table: *mut *mut u8, sizes: usize) {
-        *self = Context::EMPTY;
-        if sizes != 0 {
-            (self.table, self.max, self.limit_size) = (table, sizes, sizes + 1);
-            // SAFETY: the caller gives that many entries; null is a valid list.
-            unsafe { table.write_bytes(0, sizes + 1) };
+    pub(crate) unsafe fn claim(&mut self, table: *mut *mut u8, sizes: usize, grant: usize) {
+        if sizes == 0 {
+            return;
         }
+        (self.table, self.sizes) = (table, sizes);
+        (self.grant, self.room) = (grant as isize, grant as isize);
+        // SAFETY: the caller gives that many entries; null is a valid list.
+        unsafe { fill(table, sizes + 1, ptr::null_mut()) };
+    }
+
+    /// Lets fast operations use the cache. O(1).
+    pub(crate) fn open(&mut self) {
+        self.max = self.sizes;
+        self.limit_size = self.sizes + 1;
+    }
+
+    /// Lets fast operations use the cache no more; what it holds stays until it is taken or drained. O(1).
+    pub(crate) fn close(&mut self) {
+        self.max = 0;
+        self.limit_size = 0;
+    }
+
+    /// Whether fast operations use the cache.
+    #[inline(always)]
+    pub(crate) fn is_open(&self) -> bool {
+        self.limit_size != 0
     }
 
     /// A cached block for `size` bytes, or null. O(1).
@@ -80,17 +102,42 @@ impl Context {
         if n >= self.limit_size {
             return ptr::null_mut();
         }
+        // SAFETY: CACHE: the entry exists.
+        let block = unsafe { self.take(n) };
+        if !block.is_null() {
+            self.hits = self.hits.wrapping_add(1);
+        }
+        block
+    }
+
+    /// As [`Context::pop`], for `n` granules and also while the context is closed.
+    pub(crate) fn pop_idle(&mut self, n: usize) -> *mut u8 {
+        if n > self.sizes || self.cached() == 0 {
+            return ptr::null_mut();
+        }
+        // SAFETY: CACHE: the entry exists.
+        let block = unsafe { self.take(n) };
+        if !block.is_null() {
+            self.hits = self.hits.wrapping_add(1);
+        }
+        block
+    }
+
+    /// Takes a cached block of `n` granules, without counting it; null if there is none. O(1).
+    ///
+    /// # Safety
+    /// The table has an entry for `n`.
+    #[inline(always)]
+    unsafe fn take(&mut self, n: usize) -> *mut u8 {
         // SAFETY: CACHE: the entry exists, and its head, if there is one, is a block that nobody uses and that holds the
         // address of the next one.
         unsafe {
             let entry = self.table.add(n);
             let block = *entry;
-            if block.is_null() {
-                return block;
+            if !block.is_null() {
+                *entry = *block.cast::<*mut u8>();
+                self.room += n as isize;
             }
-            *entry = *block.cast::<*mut u8>();
-            self.room += n as isize;
-            self.hits = self.hits.wrapping_add(1);
             block
         }
     }
@@ -118,27 +165,46 @@ impl Context {
         Pushed::Cached
     }
 
+    /// Caches the block of `n` granules at `block` if its size is cached and there is room. O(1).
+    ///
+    /// # Safety
+    /// The granules are allocated, with the bits of the first and the last one set, and nobody uses them.
+    pub(crate) unsafe fn keep(&mut self, block: *mut u8, n: usize) -> bool {
+        // SAFETY: the caller gives a block.
+        let pushed = unsafe { self.push(block, n << GRANULE_SHIFT) };
+        if pushed == Pushed::Short {
+            self.undo_push(n << GRANULE_SHIFT);
+        }
+        pushed == Pushed::Cached
+    }
+
     /// Takes back what [`Pushed::Short`] left behind.
     #[inline(always)]
     pub(crate) fn undo_push(&mut self, size: usize) {
         self.room += granules(size) as isize;
     }
 
-    /// The next `bytes` of the chunk, a multiple of the granule, or null. O(1).
+    /// The next `n` granules of the chunk, or null. O(1).
     #[inline(always)]
-    pub(crate) fn bump(&mut self, bytes: usize) -> *mut u8 {
+    pub(crate) fn bump(&mut self, n: usize) -> *mut u8 {
         let block = self.bump;
-        if self.rest() < bytes {
+        if n > self.rest() {
             return ptr::null_mut();
         }
-        self.bump = block.wrapping_add(bytes);
+        self.bump = block.wrapping_add(n << GRANULE_SHIFT);
         block
     }
 
-    /// Whether the block of `bytes` at `block` lies in the chunk and ends where its unused rest begins.
+    /// Extends the block that ends at `end` by `n` granules, if the unused rest of the chunk begins there and has them. O(1).
     #[inline(always)]
-    pub(crate) fn is_last_bumped(&self, block: *mut u8, bytes: usize) -> bool {
-        block.wrapping_add(bytes) == self.bump && block >= self.first
+    pub(crate) fn extend(&mut self, end: *mut u8, n: usize) -> bool {
+        end == self.bump && !self.bump(n).is_null()
+    }
+
+    /// Whether the block of `n` granules at `block` lies in the chunk and ends where its unused rest begins.
+    #[inline(always)]
+    pub(crate) fn is_last_bumped(&self, block: *mut u8, n: usize) -> bool {
+        block.wrapping_add(n << GRANULE_SHIFT) == self.bump && block >= self.first
     }
 
     /// Adds what is from `block` on to the unused rest.
@@ -150,70 +216,48 @@ impl Context {
         self.bump = block;
     }
 
-    /// Bytes left in the chunk.
+    /// Granules left in the chunk.
     #[inline(always)]
     pub(crate) fn rest(&self) -> usize {
-        self.limit as usize - self.bump as usize
+        (self.limit as usize - self.bump as usize) >> GRANULE_SHIFT
     }
 
-    /// Replaces the chunk by one at `chunk`, of which `used` bytes are in use and `rest` bytes are not; returns the rest of
-    /// the old one, null if there was none, and its bytes.
+    /// Makes the granules at `chunk` the chunk, of which `used` are in use and `rest` are not.
     ///
     /// # Safety
-    /// The `rest` bytes are as BUMP asks, and the bits of all granules of the chunk are set.
+    /// The `rest` granules are as BUMP asks, and the bits of all granules of the chunk are set. Of the old chunk nothing is
+    /// left, or the caller has taken it.
     #[inline(always)]
-    pub(crate) unsafe fn replace_chunk(&mut self, chunk: *mut u8, used: usize, rest: usize) -> (*mut u8, usize) {
-        let old = (self.bump, self.rest());
+    pub(crate) unsafe fn set_chunk(&mut self, chunk: *mut u8, used: usize, rest: usize) {
         self.first = chunk;
-        self.bump = chunk.wrapping_add(used);
-        self.limit = self.bump.wrapping_add(rest);
-        old
+        self.bump = chunk.wrapping_add(used << GRANULE_SHIFT);
+        self.limit = self.bump.wrapping_add(rest << GRANULE_SHIFT);
+    }
+
+    /// Takes the unused rest of the chunk, which may be empty: its start and its granules. No chunk is left.
+    #[inline(always)]
+    pub(crate) fn take_rest(&mut self) -> (*mut u8, usize) {
+        let rest = (self.bump, self.rest());
+        (self.first, self.bump, self.limit) = (ptr::null_mut(), ptr::null_mut(), ptr::null_mut());
+        rest
     }
 
     /// Granules in cached blocks.
     #[inline(always)]
     pub(crate) fn cached(&self) -> usize {
-        (self.granted - self.room) as usize
+        (self.grant - self.room) as usize
     }
 
-    /// Bytes that the context holds without their being in use.
+    /// Granules that the context holds without their being in use.
     #[inline(always)]
     pub(crate) fn idle(&self) -> usize {
-        (self.cached() << GRANULE_SHIFT) + self.rest()
-    }
-
-    /// Allows `n` granules to be cached in all; tells whether that is a change. What is cached beyond that stays until it is
-    /// drained. O(1).
-    #[inline(always)]
-    pub(crate) fn grant(&mut self, n: usize) -> bool {
-        if n == self.allowed {
-            return false;
-        }
-        self.allowed = n;
-        let cached = self.granted - self.room;
-        self.granted = cached.max(n as isize);
-        self.room = self.granted - cached;
-        true
-    }
-
-    /// Allows nothing to be cached any more, not even in place of what was taken from the cache meanwhile. O(1).
-    #[inline(always)]
-    pub(crate) fn close(&mut self) {
-        self.allowed = 0;
-        self.granted -= self.room;
-        self.room = 0;
+        self.cached() + self.rest()
     }
 
     /// Whether the context holds anything that is not in use.
     #[inline(always)]
     pub(crate) fn is_idle(&self) -> bool {
-        self.granted != self.room || self.bump != self.limit
-    }
-
-    /// The largest cached size, in granules.
-    #[inline(always)]
-    pub(crate) fn max(&self) -> usize {
-        self.max
+        self.grant != self.room || self.bump != self.limit
     }
 
     /// The start of the chunk's unused rest.
@@ -227,40 +271,28 @@ impl Context {
         self.hits
     }
 
-    /// Takes a cached block of `n` granules without counting it as a hit; null if there is none. O(1).
-    fn take(&mut self, n: usize) -> *mut u8 {
-        let hits = self.hits;
-        let block = self.pop(n << GRANULE_SHIFT);
-        self.hits = hits;
-        block
-    }
-
     /// Takes the first cached block of `n` granules if its address is a multiple of `align`, else null. O(1).
-    pub(crate) fn take_aligned(&mut self, n: usize, align: usize) -> *mut u8 {
-        if n >= self.limit_size {
+    pub(crate) fn pop_aligned(&mut self, n: usize, align: usize) -> *mut u8 {
+        // SAFETY: CACHE: the entry exists.
+        if n > self.sizes || unsafe { *self.table.add(n) } as usize & (align - 1) != 0 {
             return ptr::null_mut();
         }
-        // SAFETY: CACHE: the entry exists.
-        let block = unsafe { *self.table.add(n) };
-        if block as usize & (align - 1) == 0 {
-            self.take(n)
-        } else {
-            ptr::null_mut()
-        }
+        self.pop_idle(n)
     }
 
     /// Takes a cached block, whatever its size, looking at no more than `entries` sizes; tells its granules. O(entries).
     pub(crate) fn drain(&mut self, entries: usize) -> Option<(*mut u8, usize)> {
-        if self.max == 0 {
+        if self.cached() == 0 {
             return None;
         }
         for _ in 0..entries {
             let n = self.drain_next;
-            let block = self.take(n);
+            // SAFETY: CACHE: something is cached, so there is a table; the next size never exceeds `sizes`.
+            let block = unsafe { self.take(n) };
             if !block.is_null() {
                 return Some((block, n));
             }
-            self.drain_next = if n >= self.max { 1 } else { n + 1 };
+            self.drain_next = if n >= self.sizes { 1 } else { n + 1 };
         }
         None
     }
@@ -273,7 +305,7 @@ impl Context {
         &self,
         mut visit: impl FnMut(*mut u8, usize) -> Result<(), E>,
     ) -> Result<(), E> {
-        for n in 1..=self.max {
+        for n in 1..=self.sizes {
             // SAFETY: CACHE: the entry exists; a block is read only after `visit` has accepted it.
             unsafe {
                 let mut block = *self.table.add(n);

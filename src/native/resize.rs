@@ -1,55 +1,69 @@
 //! Resizing a block where it is.
 
 use super::pool::Pool;
-use crate::base::granule::{GRANULE_SHIFT, MAX_GRANULES, granules};
+use crate::base::granule::GRANULE_SHIFT;
 use crate::native::context::Context;
 
 impl Pool {
-    /// Tries to make the block of `n` granules one of `wanted` granules without moving it; `n` is not 0. O(1).
+    /// Tries to extend the block of `n` granules to `wanted` without moving it: into the rest of the chunk, or into a free
+    /// block behind it. O(1).
     ///
     /// # Safety
-    /// The block was handed out by this pool with that size.
-    #[inline]
-    pub(crate) unsafe fn resize(&mut self, context: &mut Context, block: *mut u8, n: usize, wanted: usize) -> bool {
-        if wanted == n {
+    /// The block was handed out by this pool with that size; `wanted` is more.
+    #[inline(always)]
+    pub(crate) unsafe fn extend(&mut self, context: &mut Context, block: *mut u8, n: usize, wanted: usize) -> bool {
+        let end = block.wrapping_add(n << GRANULE_SHIFT);
+        if context.extend(end, wanted - n) {
             return true;
-        }
-        if wanted == 0 || wanted > MAX_GRANULES {
-            return false;
-        }
-        if wanted < n {
-            // SAFETY: the block's tail is the caller's to give.
-            unsafe { self.shrink(context, block, n, wanted) };
-            return true;
-        }
-        if context.rest() != 0 && block.wrapping_add(n << GRANULE_SHIFT) as usize == context.chunk().0 {
-            return !context.bump((wanted - n) << GRANULE_SHIFT).is_null();
         }
         let address = block as usize;
+        // Most neighbours are allocated, which one bit tells.
+        // SAFETY: the caller's block is an allocated one of the span that contains it.
+        unsafe {
+            let region = &self.region;
+            if region.contains(address) && region.is_allocated_behind(region.position_of(address), n as u32) {
+                return false;
+            }
+            self.grow(address, n, wanted)
+        }
+    }
+
+    /// # Safety
+    /// As for [`Pool::extend`].
+    #[cold]
+    #[inline(never)]
+    unsafe fn grow(&mut self, address: usize, n: usize, wanted: usize) -> bool {
         let Some(region) = self.region_of(address) else {
             return false;
         };
-        // SAFETY: the caller's block is an allocated one of the span that contains it.
-        let grown = unsafe { region.grow(region.position_of(address), n as u32, wanted as u32) };
+        let available = region.granules() as usize;
+        // SAFETY: the caller's block is an allocated one of this span.
+        let grown = wanted <= available && unsafe { region.grow(region.position_of(address), n as u32, wanted as u32) };
         self.follow_change();
         grown
     }
 
+    /// Shortens the block of `n` granules to `wanted`; tells whether there is time to drain, as [`Pool::release`] does. O(1).
+    ///
     /// # Safety
-    /// As for [`Pool::resize`]; `wanted`, not 0, is less than `n`; both are granules.
-    unsafe fn shrink(&mut self, context: &mut Context, block: *mut u8, n: usize, wanted: usize) {
+    /// The block was handed out by this pool with that size; `wanted`, not 0, is less.
+    #[inline(never)]
+    pub(crate) unsafe fn shrink(&mut self, context: &mut Context, block: *mut u8, n: usize, wanted: usize) -> bool {
         let tail = block.wrapping_add(wanted << GRANULE_SHIFT);
         let address = block as usize;
-        let Some(region) = self.region_of(address) else { return };
-        // SAFETY: the caller's block is an allocated one of this span.
-        unsafe { region.split(region.position_of(address), wanted as u32, (n - wanted) as u32) };
-        // SAFETY: the tail is a block of its own now, and nobody's.
-        unsafe { self.release(context, tail, n - wanted) };
+        let Some(region) = self.region_of(address) else {
+            return false;
+        };
+        // SAFETY: the caller's block is an allocated one of this span; the tail is a block of its own then, and nobody's.
+        unsafe {
+            region.split(region.position_of(address), wanted as u32, (n - wanted) as u32);
+            context.keep(tail, n - wanted) || self.release(context, tail, n - wanted)
+        }
     }
 
     /// Makes room for `wanted` granules by joining the free blocks on both sides to the block of `n` granules; for when no
-    /// other block is to be had. Returns the start and the bytes of what is now one allocated block, with the contents
-    /// still at `block`, and the pool's leave to give its tail back by [`Pool::trim_to`]. O(1).
+    /// other block is to be had. Returns the start and the granules of what is now one allocated block, with the contents
+    /// still at `block`; its tail is to be given back by [`Pool::shrink`]. O(1).
     ///
     /// # Safety
     /// The block was handed out by this pool with that size; `wanted` is more.
@@ -66,18 +80,6 @@ impl Pool {
         };
         let start = region.pointer_to(joined.position);
         self.follow_change();
-        Some((start, (joined.granules as usize) << GRANULE_SHIFT))
-    }
-
-    /// Shortens the allocated block of `bytes` at `block` to `new` bytes. O(1).
-    ///
-    /// # Safety
-    /// The block is the caller's; `new`, not 0, is at most `bytes`.
-    pub(crate) unsafe fn trim_to(&mut self, context: &mut Context, block: *mut u8, bytes: usize, new: usize) {
-        let (n, wanted) = (bytes >> GRANULE_SHIFT, granules(new));
-        if wanted < n {
-            // SAFETY: the tail is the caller's to give.
-            unsafe { self.shrink(context, block, n, wanted) };
-        }
+        Some((start, joined.granules as usize))
     }
 }

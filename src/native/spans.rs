@@ -49,17 +49,16 @@ impl Pool {
         }
     }
 
-    /// Appends a span that `region` describes; its place, inside that span, is `place`.
+    /// Appends the span whose region is at `place`, inside of that span.
     ///
     /// # Safety
-    /// `place` is valid for a `Region` as long as the heap is used, and belongs to nobody else.
-    pub(crate) unsafe fn append(&mut self, place: *mut Region, region: Region) {
+    /// The region has been claimed; it stays as long as the heap is used, and belongs to nobody else.
+    pub(crate) unsafe fn append(&mut self, place: *mut Region) {
         let mut last = &mut self.region;
-        self.granules_elsewhere += region.granules() as usize;
-        self.free_elsewhere += region.free() as usize;
         // SAFETY: LINKS, as in `regions`; the caller gives `place`.
         unsafe {
-            place.write(region);
+            self.granules_elsewhere += (*place).granules() as usize;
+            self.free_elsewhere += (*place).free() as usize;
             while let Some(next) = last.next.as_mut() {
                 last = next;
             }
@@ -91,7 +90,7 @@ impl Pool {
         if !self.region.next.is_null() {
             self.free_elsewhere = self.regions().skip(1).map(|region| region.free() as usize).sum();
         }
-        self.follow_take();
+        self.follow_take(u32::MAX);
     }
 
     /// Whether `start..start + bytes` may become a further span.

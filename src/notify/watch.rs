@@ -195,8 +195,19 @@ impl Watch {
     }
 
     /// Whether so many bytes in use would make the callbacks due.
+    #[inline(always)]
     pub(crate) fn would_raise(&self, used: usize) -> bool {
         !self.disarmed && self.high != 0 && used >= self.high
+    }
+
+    /// Whether so many bytes in use would arm or disarm the watch.
+    #[inline(always)]
+    pub(crate) fn would_turn(&self, used: usize) -> bool {
+        if self.disarmed {
+            used <= self.low
+        } else {
+            self.would_raise(used)
+        }
     }
 
     /// Takes note of the bytes in use; true if the watch was armed or disarmed by it.

@@ -33,7 +33,7 @@ mod search;
 pub(crate) mod span;
 
 pub(crate) use map::Cells;
-pub(crate) use search::Fit;
+pub(crate) use search::{Fit, Found};
 
 use core::ptr;
 
@@ -69,9 +69,9 @@ pub(crate) struct Region {
     pub next: *mut Region,
 }
 
-/// Granules found for a request: where, and how many.
+/// Some granules: where, and how many.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Chunk {
+pub(crate) struct Extent {
     pub position: u32,
     pub granules: u32,
 }
@@ -91,29 +91,25 @@ impl Region {
         next: ptr::null_mut(),
     };
 
-    /// Takes the span at `start` over, laid out as `geometry` says; `zeroed` if all of it is zero.
+    /// Takes the span at `start` over, laid out as `geometry` says; `zeroed` if all of it is zero. To be called once, on
+    /// [`Region::EMPTY`].
     ///
     /// # Safety
     /// `geometry` was made for `start` and a length that is valid for reads and writes and is used by nothing else as
     /// long as the region is used.
-    pub(crate) unsafe fn claim(start: *mut u8, geometry: &Geometry, tag: u8, zeroed: bool) -> Region {
+    pub(crate) unsafe fn claim(&mut self, start: *mut u8, geometry: &Geometry, tag: u8, zeroed: bool) {
         // SAFETY: the caller gives the span; `Geometry` places header, table and granules in it without overlap, all
-        // aligned to a granule.
-        let mut region = unsafe {
+        // aligned to a granule. SPAN holds then; granules 1 to `granules` are in no block yet, their bits are set.
+        unsafe {
             start.cast::<Header>().write(geometry.header(tag));
-            Region {
-                base: start.add(geometry.base_offset).cast(),
-                bits: Bits::init(start.add(geometry.bits_offset).cast(), geometry.bit_count()),
-                granules: geometry.granules,
-                fresh: if zeroed { 1 } else { u32::MAX },
-                base_offset: geometry.base_offset as u32,
-                audit: Audit::init(start.add(geometry.audit_offset).cast(), geometry.granules),
-                ..Region::EMPTY
-            }
-        };
-        // SAFETY: SPAN holds from here on; granules 1 to `granules` are in no block yet, their bits are set.
-        unsafe { region.give(1, geometry.granules) };
-        region
+            self.base = start.add(geometry.base_offset).cast();
+            self.base_offset = geometry.base_offset as u32;
+            self.bits = Bits::init(start.add(geometry.bits_offset).cast(), geometry.bit_count());
+            self.audit = Audit::init(start.add(geometry.audit_offset).cast(), geometry.granules);
+            self.granules = geometry.granules;
+            self.fresh = if zeroed { 1 } else { u32::MAX };
+            self.give(1, geometry.granules);
+        }
     }
 
     /// Granules handed out, free or not.
@@ -177,29 +173,29 @@ impl Region {
         self.fresh
     }
 
-    /// Takes `n` granules, at least 1, from a block that `fit` chooses; returns their position, or 0 if no free block holds
-    /// them. O(1).
-    #[inline]
-    pub(crate) fn take(&mut self, n: u32, fit: Fit) -> u32 {
-        let position = self.find(n, fit);
-        if position != 0 {
-            // SAFETY: `find` returns free blocks of at least `n` granules.
-            unsafe { self.carve(position, n) };
+    /// Takes `n` granules, at least 1, from a block that `fit` chooses; returns where they are, and the class of the block
+    /// that they were cut from. Position 0: no free block holds them. O(1).
+    #[inline(always)]
+    pub(crate) fn take(&mut self, n: u32, fit: Fit) -> Found {
+        let found = self.find(n, fit);
+        if found.block != 0 {
+            // SAFETY: `find` returns free blocks of at least `n` granules, and their class.
+            unsafe { self.carve(found, n) };
         }
-        position
+        found
     }
 
     /// Takes `n` granules from the free block made last, if it has them; returns their position, or 0. O(1).
     pub(crate) fn take_newest(&mut self, n: u32) -> u32 {
-        let position = self.newest;
+        let block = self.newest;
         // SAFETY: the newest block, if there is one, is a free block.
         unsafe {
-            if position == 0 || self.size_at(position) < n {
+            if block == 0 || self.size_at(block) < n {
                 return 0;
             }
-            self.carve(position, n);
+            self.cut(block, 0, n);
         }
-        position
+        block
     }
 
     /// The free block made last, or 0.
@@ -220,33 +216,15 @@ impl Region {
     }
 
     /// Takes `n` granules whose address is a multiple of `align` bytes, a power of two above the granule. O(1).
+    #[inline(never)]
     pub(crate) fn take_aligned(&mut self, n: u32, align: usize) -> u32 {
         let block = self.find_aligned(n, align);
         if block == 0 {
             return 0;
         }
         let position = self.align_position(block, align);
-        let before = position - block;
-        // SAFETY: `find_aligned` returns free blocks that hold `n` granules from their first aligned one on. What lies before
-        // those is taken with them, made a block of its own and given back.
-        unsafe {
-            self.carve(block, before + n);
-            if before != 0 {
-                self.split(block, before, n);
-                self.give(block, before);
-            }
-        }
-        position
-    }
-
-    /// Takes a chunk of `n` granules, with all its bits set, so that it can be cut up without touching
-    /// them. O(1), plus one byte store for every eight granules.
-    pub(crate) fn take_chunk(&mut self, n: u32) -> u32 {
-        let position = self.take(n, Fit::Quick);
-        if position != 0 {
-            // SAFETY: the granules are allocated, and nobody's yet.
-            unsafe { self.mark(position, n) };
-        }
+        // SAFETY: `find_aligned` returns free blocks that hold `n` granules from their first aligned one on.
+        unsafe { self.cut(block, position - block, n) };
         position
     }
 
@@ -290,39 +268,73 @@ impl Region {
         end - start != n
     }
 
-    /// Takes the first `n` granules of the free block at `position`.
+    /// Takes the first `n` granules of the free block that was found.
     ///
     /// # Safety
-    /// FREE: such a block, of at least `n` granules, starts there.
-    #[inline]
-    unsafe fn carve(&mut self, position: u32, n: u32) {
-        let rest = position + n;
+    /// FREE: such a block, of that class and of at least `n` granules, starts there.
+    #[inline(always)]
+    unsafe fn carve(&mut self, found: Found, n: u32) {
+        let Found { block, class } = found;
+        let rest = block + n;
         // SAFETY: FREE: size and links are in the block; what remains of it becomes a free block with its first bit
         // cleared, while its last bit is clear already and its neighbours are allocated.
         unsafe {
-            let size = self.size_at(position);
-            let (rest_size, class) = (size - n, class_of(size));
+            let rest_size = self.size_at(block) - n;
             if rest_size == 0 {
-                self.unlink(position, class);
+                self.unlink(block, class);
             } else {
                 let rest_class = class_of(rest_size);
                 if rest_class == class {
-                    self.relink(position, rest, rest_size, class);
+                    self.relink(block, rest, rest_size, class);
                 } else {
-                    self.unlink(position, class);
+                    self.unlink(block, class);
                     self.link(rest, rest_size, rest_class);
                 }
+                self.bits.clear(rest);
+            }
+            self.bits.set(block);
+            self.bits.set(rest - 1);
+        }
+        self.note_taken(block, n, rest);
+    }
+
+    /// Takes `n` granules of the free block at `block`, from the granule `before` on; what is left on both sides stays free.
+    ///
+    /// # Safety
+    /// FREE: such a block, of at least `before + n` granules, starts there.
+    #[inline(never)]
+    unsafe fn cut(&mut self, block: u32, before: u32, n: u32) {
+        let position = block + before;
+        let rest = position + n;
+        // SAFETY: as in `carve`; what lies before the position becomes a free block with its last bit cleared, while its
+        // first bit is clear already.
+        unsafe {
+            let size = self.size_at(block);
+            let rest_size = size - before - n;
+            self.unlink(block, class_of(size));
+            if before != 0 {
+                self.link(block, before, class_of(before));
+                self.bits.clear(position - 1);
+            }
+            if rest_size != 0 {
+                self.link(rest, rest_size, class_of(rest_size));
                 self.bits.clear(rest);
             }
             self.bits.set(position);
             self.bits.set(rest - 1);
         }
+        self.note_taken(block, n, rest);
+    }
+
+    /// Counts `n` granules out that were taken, up to `end`, from the free block at `block`.
+    #[inline(always)]
+    fn note_taken(&mut self, block: u32, n: u32, end: u32) {
         self.free -= n;
-        if self.newest == position {
+        if self.newest == block {
             self.newest = 0;
         }
-        if rest > self.fresh {
-            self.fresh = rest;
+        if end > self.fresh {
+            self.fresh = end;
         }
     }
 
@@ -350,6 +362,16 @@ impl Region {
         unsafe { self.bits.set_range(position, position + n) };
     }
 
+    /// Whether the granule behind the allocated block at `position`, of `n` granules, is allocated, or there is none.
+    ///
+    /// # Safety
+    /// Such a block starts there.
+    #[inline(always)]
+    pub(crate) unsafe fn is_allocated_behind(&self, position: u32, n: u32) -> bool {
+        // SAFETY: SPAN: the bit is a granule's or the guard's, which is set.
+        unsafe { self.bits.get(position + n) }
+    }
+
     /// Extends the allocated block at `position` from `n` to `wanted` granules into the free block behind it, if that
     /// is large enough. O(1).
     ///
@@ -363,7 +385,7 @@ impl Region {
             if self.bits.get(end) || self.size_at(end) < wanted - n {
                 return false;
             }
-            self.carve(end, wanted - n);
+            self.cut(end, 0, wanted - n);
         }
         true
     }
@@ -373,7 +395,7 @@ impl Region {
     ///
     /// # Safety
     /// An allocated block of `n` granules starts there.
-    pub(crate) unsafe fn room_around(&self, position: u32, n: u32) -> Chunk {
+    pub(crate) unsafe fn room_around(&self, position: u32, n: u32) -> Extent {
         let (mut start, mut end) = (position, position + n);
         // SAFETY: as in `give`.
         unsafe {
@@ -384,7 +406,7 @@ impl Region {
                 start -= self.size_before(start);
             }
         }
-        Chunk {
+        Extent {
             position: start,
             granules: end - start,
         }
@@ -395,16 +417,16 @@ impl Region {
     ///
     /// # Safety
     /// An allocated block of `n` granules starts there.
-    pub(crate) unsafe fn join_around(&mut self, position: u32, n: u32) -> Chunk {
+    pub(crate) unsafe fn join_around(&mut self, position: u32, n: u32) -> Extent {
         // SAFETY: `room_around` has the neighbours' extent; each of the two is a free block that is taken whole.
         unsafe {
             let around = self.room_around(position, n);
             let (before, end) = (position - around.position, around.position + around.granules);
             if before != 0 {
-                self.carve(around.position, before);
+                self.cut(around.position, 0, before);
             }
             if end != position + n {
-                self.carve(position + n, end - (position + n));
+                self.cut(position + n, 0, end - (position + n));
             }
             around
         }

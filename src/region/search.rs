@@ -39,39 +39,69 @@ pub(crate) enum Fit {
     Quick,
 }
 
+/// A free block and its class; block 0 is none.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Found {
+    pub block: u32,
+    pub class: u32,
+}
+
+impl Found {
+    const NONE: Found = Found { block: 0, class: 0 };
+}
+
 impl Region {
-    /// A free block of at least `n` granules, or 0.
-    #[inline]
-    pub(super) fn find(&self, n: u32, fit: Fit) -> u32 {
-        let class = class_of(n);
-        if fit == Fit::Quick {
-            // Blocks of the request's own class may be too small, unless it holds one size.
-            let from = class + u32::from(n >= EXACT);
-            if let Some(class) = self.buckets.next(from) {
-                return self.buckets.head(class);
-            }
+    /// A free block of at least `n` granules, or none.
+    #[inline(always)]
+    pub(super) fn find(&self, n: u32, fit: Fit) -> Found {
+        match fit {
+            Fit::Quick => self.find_quick(n),
+            Fit::Dense => self.find_dense(n),
         }
-        self.find_dense(n, class)
     }
 
-    /// As [`Region::find`], for [`Fit::Dense`]; `class` is that of `n`.
+    /// As [`Region::find`], for [`Fit::Quick`].
+    #[inline(always)]
+    fn find_quick(&self, n: u32) -> Found {
+        // Blocks of the request's own class may be too small, unless it holds one size.
+        let from = class_of(n) + u32::from(n >= EXACT);
+        match self.buckets.next(from) {
+            Some(class) => Found {
+                block: self.buckets.head(class),
+                class,
+            },
+            None => self.find_dense(n),
+        }
+    }
+
+    /// As [`Region::find`], for [`Fit::Dense`].
     #[inline(never)]
-    fn find_dense(&self, n: u32, mut class: u32) -> u32 {
+    fn find_dense(&self, n: u32) -> Found {
+        let own = class_of(n);
+        let mut class = own;
         if n >= EXACT {
-            let found = self.best_of(class, n);
-            if found != 0 {
-                return found;
+            let block = self.best_of(own, n);
+            if block != 0 {
+                return Found { block, class };
             }
             class += 1;
         }
         let mut classes = self.buckets.non_empty(class);
-        let Some(first) = classes.next() else { return 0 };
-        let mut lowest = self.buckets.head(first);
-        if n >= SMALL || first == class_of(n) {
+        let Some(class) = classes.next() else {
+            return Found::NONE;
+        };
+        let mut lowest = Found {
+            block: self.buckets.head(class),
+            class,
+        };
+        if n >= SMALL || class == own {
             return lowest;
         }
         for class in classes.take(CANDIDATES - 1) {
-            lowest = lowest.min(self.buckets.head(class));
+            let block = self.buckets.head(class);
+            if block < lowest.block {
+                lowest = Found { block, class };
+            }
         }
         lowest
     }
@@ -105,13 +135,11 @@ impl Region {
         let Some(with_slack) = u32::try_from(slack).ok().and_then(|slack| n.checked_add(slack)) else {
             return 0;
         };
-        if with_slack > self.granules {
-            // Only an address can make this fit: the newest block is looked at, and the whole region if it is free.
-            return self.fitting(self.newest, n, align);
-        }
-        let block = self.find(with_slack, Fit::Dense);
-        if block != 0 {
-            return block;
+        if with_slack <= self.granules {
+            let found = self.find_quick(with_slack);
+            if found.block != 0 {
+                return found.block;
+            }
         }
         // Blocks that are large enough only if they happen to lie well: the newest, and heads of the lowest classes.
         let newest = self.fitting(self.newest, n, align);
