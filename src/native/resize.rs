@@ -17,28 +17,33 @@ impl Pool {
             return true;
         }
         let address = block as usize;
-        // Most neighbours are allocated, which one bit tells.
+        let more = wanted - n;
         // SAFETY: the caller's block is an allocated one of the span that contains it.
         unsafe {
-            let region = &self.region;
-            if region.contains(address) && region.is_allocated_behind(region.position_of(address), n as u32) {
+            if !self.region.contains(address) {
+                return self.grow_elsewhere(address, n, wanted);
+            }
+            // Most neighbours are allocated, which one bit tells.
+            let end = self.region.position_of(address) + n as u32;
+            if self.region.is_allocated(end) || !self.region.take_first(end, more) {
                 return false;
             }
-            self.grow(address, n, wanted)
         }
+        self.follow_take(u32::MAX);
+        true
     }
 
     /// # Safety
     /// As for [`Pool::extend`].
     #[cold]
     #[inline(never)]
-    unsafe fn grow(&mut self, address: usize, n: usize, wanted: usize) -> bool {
+    unsafe fn grow_elsewhere(&mut self, address: usize, n: usize, wanted: usize) -> bool {
         let Some(region) = self.region_of(address) else {
             return false;
         };
-        let available = region.granules() as usize;
+        let end = region.position_of(address) + n as u32;
         // SAFETY: the caller's block is an allocated one of this span.
-        let grown = wanted <= available && unsafe { region.grow(region.position_of(address), n as u32, wanted as u32) };
+        let grown = unsafe { !region.is_allocated(end) && region.take_first(end, wanted - n) };
         self.follow_change();
         grown
     }
@@ -57,7 +62,7 @@ impl Pool {
         // SAFETY: the caller's block is an allocated one of this span; the tail is a block of its own then, and nobody's.
         unsafe {
             region.split(region.position_of(address), wanted as u32, (n - wanted) as u32);
-            context.keep(tail, n - wanted) || self.release(context, tail, n - wanted)
+            !context.keep(tail, n - wanted) && self.release(context, tail, n - wanted)
         }
     }
 

@@ -189,13 +189,8 @@ impl Region {
     pub(crate) fn take_newest(&mut self, n: u32) -> u32 {
         let block = self.newest;
         // SAFETY: the newest block, if there is one, is a free block.
-        unsafe {
-            if block == 0 || self.size_at(block) < n {
-                return 0;
-            }
-            self.cut(block, 0, n);
-        }
-        block
+        let taken = block != 0 && unsafe { self.take_first(block, n as usize) };
+        if taken { block } else { 0 }
     }
 
     /// The free block made last, or 0.
@@ -362,30 +357,29 @@ impl Region {
         unsafe { self.bits.set_range(position, position + n) };
     }
 
-    /// Whether the granule behind the allocated block at `position`, of `n` granules, is allocated, or there is none.
+    /// Whether the granule at `position`, which is that behind an allocated block, is allocated as well, or the end of the
+    /// span.
     ///
     /// # Safety
-    /// Such a block starts there.
+    /// An allocated block ends before `position`.
     #[inline(always)]
-    pub(crate) unsafe fn is_allocated_behind(&self, position: u32, n: u32) -> bool {
+    pub(crate) unsafe fn is_allocated(&self, position: u32) -> bool {
         // SAFETY: SPAN: the bit is a granule's or the guard's, which is set.
-        unsafe { self.bits.get(position + n) }
+        unsafe { self.bits.get(position) }
     }
 
-    /// Extends the allocated block at `position` from `n` to `wanted` granules into the free block behind it, if that
-    /// is large enough. O(1).
+    /// Takes the first `n` granules of the free block at `position`, if it has them. O(1).
     ///
     /// # Safety
-    /// An allocated block of `n` granules starts there; `wanted` is larger.
-    pub(crate) unsafe fn grow(&mut self, position: u32, n: u32, wanted: u32) -> bool {
-        let end = position + n;
-        // SAFETY: SPAN: bit `end` is a granule's or the guard's, which is set; a clear one is the start of a free block
-        // (FREE).
+    /// FREE: such a block starts there.
+    #[inline(always)]
+    pub(crate) unsafe fn take_first(&mut self, position: u32, n: usize) -> bool {
+        // SAFETY: as the caller says; a block that is that large holds its first `n` granules.
         unsafe {
-            if self.bits.get(end) || self.size_at(end) < wanted - n {
+            if (self.size_at(position) as usize) < n {
                 return false;
             }
-            self.cut(end, 0, wanted - n);
+            self.cut(position, 0, n as u32);
         }
         true
     }
