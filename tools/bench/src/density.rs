@@ -18,14 +18,18 @@ const REPLACEMENTS: usize = 20_000;
 /// The heap counts as full when so many requests in a row were refused.
 const REFUSALS: usize = 100;
 
-/// What the regions are filled with: a mix and a region in bytes.
-const COLUMNS: [(Mix, usize); 5] = [
-    (Mix::Small, 64 << 10),
-    (Mix::Firmware, 64 << 10),
-    (Mix::Uniform1K, 64 << 10),
-    (Mix::Firmware, 1 << 20),
-    (Mix::Log, 128 << 20),
+/// What the regions are filled with: a mix and a region in bytes; and how many seeds make a mean that differences of one
+/// percent stand out from, to fill and to sustain.
+const COLUMNS: [(Mix, usize, [u64; 2]); 5] = [
+    (Mix::Small, 64 << 10, [100, 24]),
+    (Mix::Firmware, 64 << 10, [200, 48]),
+    (Mix::Uniform1K, 64 << 10, [200, 48]),
+    (Mix::Firmware, 1 << 20, [30, 12]),
+    (Mix::Log, 128 << 20, [10, 5]),
 ];
+
+/// Seeds that false failures are looked for with.
+const FAILURE_SEEDS: u64 = 12;
 
 const NOTES: &str = "\
 Live bytes, as requested, in percent of the region given; every request has an alignment of 8. `fill`: allocate, with \
@@ -34,7 +38,7 @@ random replacements. Means over the same seeds for all. `control`: bytes of the 
 region.";
 
 pub fn run(options: &Options) {
-    let columns = |name: &str| COLUMNS.map(|(mix, len)| format!("{name} {} {}", mix.name(), bytes(len)));
+    let columns = |name: &str| COLUMNS.map(|(mix, len, _)| format!("{name} {} {}", mix.name(), bytes(len)));
     let traces: Vec<Workload> = programs::traces()
         .into_iter()
         .filter(|workload| options.wants_workload(&workload.name))
@@ -48,7 +52,7 @@ pub fn run(options: &Options) {
             .join(", ")
     );
     let mut measure = Measure {
-        seeds: if options.quick { 1 } else { 3 },
+        part: if options.quick { 10 } else { 1 },
         density: Table::new(
             "Density",
             NOTES,
@@ -69,7 +73,7 @@ pub fn run(options: &Options) {
                  refused. Then each block in turn is freed and the same layout is asked for again: refused / tried, \
                  sums over the same seeds for all."
             ),
-            COLUMNS[..3].iter().map(|(mix, _)| mix.name().into()),
+            COLUMNS[..3].iter().map(|(mix, ..)| mix.name().into()),
         ),
         traces,
     };
@@ -81,7 +85,8 @@ pub fn run(options: &Options) {
 }
 
 struct Measure {
-    seeds: u64,
+    /// The part of the seeds that is used.
+    part: u64,
     traces: Vec<Workload>,
     density: Table,
     smallest: Table,
@@ -94,9 +99,14 @@ impl Visitor for Measure {
             return;
         }
         eprintln!("density: {}", A::NAME);
-        let percent = |share: f64| format!("{:.0}", 100.0 * share);
-        let fills = COLUMNS.map(|(mix, len)| percent(mean(self.seeds, |seed| fill::<A>(mix, len, seed))));
-        let loads = COLUMNS.map(|(mix, len)| percent(mean(self.seeds, |seed| sustain::<A>(mix, len, seed))));
+        let percent = |share: f64| format!("{:.1}", 100.0 * share);
+        let part = self.part;
+        let fills = COLUMNS.map(|(mix, len, [seeds, _])| {
+            percent(mean(seeds.div_ceil(part), |seed| fill::<A>(mix, len, seed)))
+        });
+        let loads = COLUMNS.map(|(mix, len, [_, seeds])| {
+            percent(mean(seeds.div_ceil(part), |seed| sustain::<A>(mix, len, seed)))
+        });
         self.density
             .row(A::NAME, fills.into_iter().chain(loads).chain([grouped(size_of::<A>())]));
         eprintln!("density: {}, traces", A::NAME);
@@ -108,8 +118,8 @@ impl Visitor for Measure {
         );
         self.failures.row(
             A::NAME,
-            COLUMNS[..3].iter().map(|&(mix, len)| {
-                let runs = (1..=4 * self.seeds).map(|seed| false_failures::<A>(mix, len, seed));
+            COLUMNS[..3].iter().map(|&(mix, len, _)| {
+                let runs = (1..=FAILURE_SEEDS.div_ceil(part)).map(|seed| false_failures::<A>(mix, len, seed));
                 let (refused, tried) = runs.fold((0, 0), |sum, run| (sum.0 + run.0, sum.1 + run.1));
                 format!("{refused} / {}", grouped(tried))
             }),
