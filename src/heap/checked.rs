@@ -79,6 +79,7 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
             });
             if core::mem::take(&mut shared.is_doubtful) {
                 shared.observe(all.idle());
+                all.each(|context| shared.pool.settle(context));
             }
             result.unwrap_or_else(|fault| {
                 shared.journal.faulted(fault);
@@ -221,7 +222,11 @@ impl Shared {
         unsafe {
             let (n, wanted) = (granules(old.size()), granules(new.size()));
             let may_join = new.align() <= GRANULE;
-            let joined = if may_join { self.pool.join(block, n, wanted) } else { None };
+            let joined = if may_join {
+                self.pool.join(context, block, n, wanted)
+            } else {
+                None
+            };
             let Some((start, joined)) = joined else {
                 self.fail(context, new.size());
                 return ptr::null_mut();

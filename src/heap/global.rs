@@ -143,7 +143,11 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
         // SAFETY: the caller's block is one of this heap, with this layout.
         let joined = self.enter(|context, shared| unsafe {
             let may_join = old.align() <= GRANULE;
-            let joined = if may_join { shared.pool.join(block, n, wanted) } else { None };
+            let joined = if may_join {
+                shared.pool.join(context, block, n, wanted)
+            } else {
+                None
+            };
             if joined.is_none() {
                 shared.fail(context, new_size);
             }

@@ -156,6 +156,7 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
             shared.polling = true;
             let idle = all.idle();
             shared.observe(idle);
+            all.each(|context| shared.pool.settle(context));
             let posted = self.posted.take(&mut shared.post_seen);
             if let Some(level) = posted.filter(|level| *level != Pressure::None) {
                 let used = shared.taken() - idle;

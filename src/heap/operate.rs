@@ -184,6 +184,8 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
         }
         if locked == CONTEXTS {
             shared.observe(idle);
+            // SAFETY: `own` is locked, as the caller says; the others settle themselves.
+            shared.pool.settle(unsafe { &mut *own.context.get() });
         }
         for slot in self.slots[..locked].iter().rev().filter(|slot| !is_own(slot)) {
             // SAFETY: it was locked above.
@@ -272,19 +274,21 @@ impl Shared {
     #[inline(always)]
     pub(super) fn account(&mut self, context: &mut Context) -> bool {
         self.pool.note_least();
-        let turned = self.pool.is_noticed() && self.look(context);
-        self.pool.settle(context);
-        turned
+        self.pool.is_noticed() && self.look(context)
     }
 
     /// Shows the load to the watch as far as this context knows it. That may arm the watch, but with other contexts it is not
     /// enough to raise an alarm.
     #[inline(never)]
     fn look(&mut self, context: &mut Context) -> bool {
-        self.pool.follow_alarm();
+        self.pool.follow_alarm(context);
         let used = self.used(context);
         if self.pool.has_one_context() || self.watch.is_disarmed() {
-            return self.watch.would_turn(used) && self.turn(used);
+            let turned = self.watch.would_turn(used) && self.turn(used);
+            if turned {
+                self.pool.settle(context);
+            }
+            return turned;
         }
         self.is_doubtful = self.watch.would_raise(used);
         false

@@ -89,12 +89,6 @@ impl Context {
         self.limit_size = 0;
     }
 
-    /// Whether fast operations use the cache.
-    #[inline(always)]
-    pub(crate) fn is_open(&self) -> bool {
-        self.limit_size != 0
-    }
-
     /// A cached block for `size` bytes, or null. O(1).
     #[inline(always)]
     pub(crate) fn pop(&mut self, size: usize) -> *mut u8 {

@@ -157,9 +157,9 @@ impl Pool {
 
     /// Takes note that free memory fell below the alarm level, if it did. O(1).
     #[inline(always)]
-    pub(crate) fn follow_alarm(&mut self) {
+    pub(crate) fn follow_alarm(&mut self, context: &mut Context) {
         if self.plentiful && self.free() < self.alarm {
-            self.judge();
+            self.judge_for(context);
         }
     }
 
@@ -189,22 +189,22 @@ impl Pool {
         };
     }
 
-    /// Opens or closes the context as the state of memory asks. To be done after all that may change that. O(1).
+    /// Opens or closes the context as the state of memory asks, which other contexts may have changed as well. O(1).
     #[inline(always)]
     pub(crate) fn settle(&self, context: &mut Context) {
-        if context.is_open() != self.plentiful {
-            self.turn(context);
-        }
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn turn(&self, context: &mut Context) {
         if self.plentiful {
             context.open();
         } else {
             context.close();
         }
+    }
+
+    /// Judges, and settles the context.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn judge_for(&mut self, context: &mut Context) {
+        self.judge();
+        self.settle(context);
     }
 
     /// Serves a request of `n` granules, not 0, that the cache did not serve; null if it cannot. O(1).
@@ -232,6 +232,7 @@ impl Pool {
     #[cold]
     #[inline(never)]
     fn allocate_idle(&mut self, context: &mut Context, n: usize) -> *mut u8 {
+        self.settle(context);
         let block = context.pop_idle(n);
         if !block.is_null() {
             self.drain(context);
@@ -251,7 +252,7 @@ impl Pool {
             return self.allocate_elsewhere(context, n as u32);
         }
         self.steps.direct = self.steps.direct.wrapping_add(1);
-        self.follow_take(found.class);
+        self.follow_take(context, found.class);
         self.region.pointer_to(found.block)
     }
 
@@ -267,7 +268,7 @@ impl Pool {
         if position == 0 {
             return block;
         }
-        self.follow_take(u32::MAX);
+        self.follow_take(context, u32::MAX);
         self.steps.rescued = self.steps.rescued.wrapping_add(1);
         self.region.pointer_to(position)
     }
@@ -292,7 +293,7 @@ impl Pool {
                 return self.take_elsewhere(|region| region.take_aligned(n as u32, align));
             }
             block = self.region.pointer_to(position);
-            self.follow_take(u32::MAX);
+            self.follow_take(context, u32::MAX);
         }
         self.steps.direct = self.steps.direct.wrapping_add(1);
         block
@@ -314,19 +315,19 @@ impl Pool {
                 }
                 return false;
             }
-            let joined = self.give(block, n);
-            if joined {
-                self.judge();
+            let class = self.give(block, n);
+            if class >= self.reserve {
+                self.judge_for(context);
             }
-            !joined && context.is_idle()
+            class == 0 && context.is_idle()
         }
     }
 
     /// After granules were taken from a free block of `class` of the first span: memory may have become short.
     #[inline(always)]
-    pub(super) fn follow_take(&mut self, class: u32) {
-        if self.plentiful && class >= self.reserve {
-            self.judge();
+    pub(super) fn follow_take(&mut self, context: &mut Context, class: u32) {
+        if class >= self.reserve {
+            self.judge_for(context);
         }
     }
 
@@ -363,8 +364,7 @@ impl Pool {
                 self.give(block, n);
             }
         }
-        self.judge();
-        self.settle(context);
+        self.judge_for(context);
     }
 
     /// Takes a chunk, serves `n` granules from it and leaves the rest to the context; only these granules, if there was the
@@ -372,6 +372,7 @@ impl Pool {
     #[cold]
     #[inline(never)]
     fn refill(&mut self, context: &mut Context, n: u32) -> *mut u8 {
+        self.settle(context);
         let mut wanted = self.quantum;
         let (rest, rest_size) = context.take_rest();
         // SAFETY: BUMP: the rest's granules are allocated, all bits set, and nobody's; as a block it is the cache's, or the
@@ -386,7 +387,7 @@ impl Pool {
         if found.block == 0 {
             return ptr::null_mut();
         }
-        self.follow_take(found.class);
+        self.follow_take(context, found.class);
         let block = self.region.pointer_to(found.block);
         if wanted == n {
             self.steps.direct = self.steps.direct.wrapping_add(1);
@@ -401,23 +402,23 @@ impl Pool {
         block
     }
 
-    /// Gives `n` allocated granules from `block` on back to the span that they lie in; tells whether a free neighbour was
-    /// there.
+    /// Gives `n` allocated granules from `block` on back to the span that they lie in; returns the class of the block of the
+    /// first span that they were joined to, or 0.
     ///
     /// # Safety
     /// They were taken from this pool, the bits of the first and the last granule are set, and nobody uses them.
     #[cfg_attr(target_pointer_width = "64", inline(always))]
     #[cfg_attr(not(target_pointer_width = "64"), inline(never))] // flash is worth more there than a call
-    unsafe fn give(&mut self, block: *mut u8, n: usize) -> bool {
+    unsafe fn give(&mut self, block: *mut u8, n: usize) -> u32 {
         let (address, n) = (block as usize, n as u32);
         if self.region.contains(address) {
             let position = self.region.position_of(address);
             // SAFETY: the caller gives allocated granules of this span.
-            unsafe { self.region.give(position, n) }
-        } else {
-            // SAFETY: as above, of another span.
-            unsafe { self.give_elsewhere(address, n) }
+            return unsafe { self.region.give(position, n) };
         }
+        // SAFETY: as above, of another span.
+        unsafe { self.give_elsewhere(address, n) };
+        0
     }
 
     /// Gives something idle back; the newest free block stays the newest, for whoever asks again for what he has just freed.
@@ -435,6 +436,7 @@ impl Pool {
     #[cold]
     #[inline(never)]
     fn give_idle(&mut self, context: &mut Context) -> bool {
+        self.settle(context);
         let (mut block, mut n) = context.take_rest();
         if n == 0 {
             match context.drain(DRAIN_ENTRIES) {

@@ -21,7 +21,7 @@ impl Pool {
         // SAFETY: the caller's block is an allocated one of the span that contains it.
         unsafe {
             if !self.region.contains(address) {
-                return self.grow_elsewhere(address, n, wanted);
+                return self.grow_elsewhere(context, address, n, wanted);
             }
             // Most neighbours are allocated, which one bit tells.
             let end = self.region.position_of(address) + n as u32;
@@ -29,7 +29,7 @@ impl Pool {
                 return false;
             }
         }
-        self.follow_take(u32::MAX);
+        self.follow_take(context, u32::MAX);
         true
     }
 
@@ -37,14 +37,14 @@ impl Pool {
     /// As for [`Pool::extend`].
     #[cold]
     #[inline(never)]
-    unsafe fn grow_elsewhere(&mut self, address: usize, n: usize, wanted: usize) -> bool {
+    unsafe fn grow_elsewhere(&mut self, context: &mut Context, address: usize, n: usize, wanted: usize) -> bool {
         let Some(region) = self.region_of(address) else {
             return false;
         };
         let end = region.position_of(address) + n as u32;
         // SAFETY: the caller's block is an allocated one of this span.
         let grown = unsafe { !region.is_allocated(end) && region.take_first(end, wanted - n) };
-        self.follow_change();
+        self.follow_change(context);
         grown
     }
 
@@ -72,7 +72,13 @@ impl Pool {
     ///
     /// # Safety
     /// The block was handed out by this pool with that size; `wanted` is more.
-    pub(crate) unsafe fn join(&mut self, block: *mut u8, n: usize, wanted: usize) -> Option<(*mut u8, usize)> {
+    pub(crate) unsafe fn join(
+        &mut self,
+        context: &mut Context,
+        block: *mut u8,
+        n: usize,
+        wanted: usize,
+    ) -> Option<(*mut u8, usize)> {
         let address = block as usize;
         let region = self.region_of(address)?;
         let position = region.position_of(address);
@@ -84,7 +90,7 @@ impl Pool {
             region.join_around(position, n as u32)
         };
         let start = region.pointer_to(joined.position);
-        self.follow_change();
+        self.follow_change(context);
         Some((start, joined.granules as usize))
     }
 }

@@ -8,6 +8,7 @@
 //! **Invariant `LINKS`**: `next` of a region is null or points at a region that lives in its own span as long as the heap
 //! does, and that is reached only through the pool.
 
+use super::context::Context;
 use super::pool::Pool;
 use crate::base::fault::{Fault, FaultKind};
 use crate::base::granule::GRANULE;
@@ -86,11 +87,11 @@ impl Pool {
     /// Follows a change of free memory that was not counted: in the spans behind the first one, or of what is plentiful.
     /// O(spans).
     #[inline(never)]
-    pub(super) fn follow_change(&mut self) {
+    pub(super) fn follow_change(&mut self, context: &mut Context) {
         if !self.region.next.is_null() {
             self.free_elsewhere = self.regions().skip(1).map(|region| region.free() as usize).sum();
         }
-        self.follow_take(u32::MAX);
+        self.follow_take(context, u32::MAX);
     }
 
     /// Whether `start..start + bytes` may become a further span.
@@ -141,13 +142,10 @@ impl Pool {
     /// As for [`Pool::give`].
     #[cold]
     #[inline(never)]
-    pub(super) unsafe fn give_elsewhere(&mut self, address: usize, n: u32) -> bool {
-        let Some(region) = self.region_of(address) else {
-            return false;
-        };
+    pub(super) unsafe fn give_elsewhere(&mut self, address: usize, n: u32) {
+        let Some(region) = self.region_of(address) else { return };
         // SAFETY: the caller gives allocated granules of the span that contains them.
-        let joined = unsafe { region.give(region.position_of(address), n) };
+        unsafe { region.give(region.position_of(address), n) };
         self.free_elsewhere += n as usize;
-        joined
     }
 }

@@ -223,20 +223,20 @@ impl Region {
         position
     }
 
-    /// Gives `n` granules back, one allocated block or several that lie side by side; joins them with free neighbours and
-    /// tells whether there was one. O(1).
+    /// Gives `n` granules back, one allocated block or several that lie side by side, and joins them with free neighbours;
+    /// returns the class of the block that they are part of then, or 0 if they had no free neighbour. O(1).
     ///
     /// # Safety
     /// The granules were taken, at least one, and are used by nobody any more. The bits of the first and the last one
     /// are set.
-    #[inline]
-    pub(crate) unsafe fn give(&mut self, position: u32, n: u32) -> bool {
+    #[inline(never)]
+    pub(crate) unsafe fn give(&mut self, position: u32, n: u32) -> u32 {
         debug_assert!(position > 0 && n > 0 && position + n <= self.granules + 1);
         let (mut start, mut end) = (position, position + n);
         self.free += n;
         // SAFETY: SPAN: bits 0 to `granules` + 1 exist and the outermost are set, so no neighbour lies outside; a clear
         // bit beside allocated granules is the end of a free block (FREE).
-        unsafe {
+        let class = unsafe {
             if self.bits.get(end) {
                 self.bits.clear(end - 1);
             } else {
@@ -246,21 +246,24 @@ impl Region {
             }
             if self.bits.get(start - 1) {
                 self.bits.clear(start);
-                self.link(start, end - start, class_of(end - start));
+                let class = class_of(end - start);
+                self.link(start, end - start, class);
+                if end - start == n { 0 } else { class }
             } else {
                 let size = self.size_before(start);
                 start -= size;
-                let (old, new) = (class_of(size), class_of(end - start));
-                if old == new {
+                let (old, class) = (class_of(size), class_of(end - start));
+                if old == class {
                     self.resize_node(start, end - start);
                 } else {
                     self.unlink(start, old);
-                    self.link(start, end - start, new);
+                    self.link(start, end - start, class);
                 }
+                class
             }
-        }
+        };
         self.newest = start;
-        end - start != n
+        class
     }
 
     /// Takes the first `n` granules of the free block that was found.

@@ -101,12 +101,10 @@ impl Visitor for Measure {
         eprintln!("density: {}", A::NAME);
         let percent = |share: f64| format!("{:.1}", 100.0 * share);
         let part = self.part;
-        let fills = COLUMNS.map(|(mix, len, [seeds, _])| {
-            percent(mean(seeds.div_ceil(part), |seed| fill::<A>(mix, len, seed)))
-        });
-        let loads = COLUMNS.map(|(mix, len, [_, seeds])| {
-            percent(mean(seeds.div_ceil(part), |seed| sustain::<A>(mix, len, seed)))
-        });
+        let fills =
+            COLUMNS.map(|(mix, len, [seeds, _])| percent(mean(seeds.div_ceil(part), |seed| fill::<A>(mix, len, seed))));
+        let loads = COLUMNS
+            .map(|(mix, len, [_, seeds])| percent(mean(seeds.div_ceil(part), |seed| sustain::<A>(mix, len, seed))));
         self.density
             .row(A::NAME, fills.into_iter().chain(loads).chain([grouped(size_of::<A>())]));
         eprintln!("density: {}, traces", A::NAME);
