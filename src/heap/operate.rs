@@ -252,7 +252,7 @@ impl Shared {
     #[inline(never)]
     pub(super) fn fail(&mut self, context: &Context, bytes: usize) {
         self.journal.failed(bytes);
-        let used = self.used(context);
+        let used = self.taken() - context.idle() * GRANULE;
         self.watch.raise(Pressure::Critical, Cause::Failure { bytes }, used);
     }
 
@@ -260,12 +260,6 @@ impl Shared {
     #[inline(always)]
     pub(super) fn taken(&self) -> usize {
         (self.pool.granules() - self.pool.free()) * GRANULE
-    }
-
-    /// Bytes that are in use as far as this context knows: what other contexts hold counts as in use.
-    #[inline(always)]
-    fn used(&self, context: &Context) -> usize {
-        self.taken() - context.idle() * GRANULE
     }
 
     /// Takes note of the load after a slow operation; tells whether that was a turn of the watch. Where the load is far from
@@ -277,47 +271,53 @@ impl Shared {
         self.pool.is_noticed() && self.look(context)
     }
 
-    /// Shows the load to the watch as far as this context knows it. That may arm the watch, but with other contexts it is not
-    /// enough to raise an alarm.
-    #[inline(never)]
+    /// Shows the load to the watch as far as this context knows it: what other contexts hold counts as in use. That may arm the
+    /// watch, but with other contexts it is not enough to raise an alarm.
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
+    #[cfg_attr(not(target_pointer_width = "64"), inline(never))] // flash is worth more there than a call
     fn look(&mut self, context: &mut Context) -> bool {
         self.pool.follow_alarm(context);
-        let used = self.used(context);
-        if self.pool.has_one_context() || self.watch.is_disarmed() {
-            let turned = self.watch.would_turn(used) && self.turn(used);
-            if turned {
-                self.pool.settle(context);
-            }
-            return turned;
+        let is_alarming = self.pool.is_alarming(context);
+        if is_alarming == self.watch.is_disarmed() {
+            return false;
         }
-        self.is_doubtful = self.watch.would_raise(used);
-        false
+        if is_alarming && !self.pool.has_one_context() {
+            self.is_doubtful = true;
+            return false;
+        }
+        self.turn(context)
     }
 
-    /// Shows the load to the watch; `idle` bytes of what is taken are not in use.
-    pub(super) fn observe(&mut self, idle: usize) {
-        self.turn(self.taken() - idle);
-    }
-
-    /// Shows the bytes in use to the watch, and the pool what the watch waits for now; tells whether that is a change.
+    /// Shows the watch that the load has passed a watermark.
     #[cold]
     #[inline(never)]
-    fn turn(&mut self, used: usize) -> bool {
-        let turned = self.watch.observe(used);
-        if turned {
+    fn turn(&mut self, context: &mut Context) -> bool {
+        self.observe(context.idle() * GRANULE);
+        self.pool.settle(context);
+        true
+    }
+
+    /// Shows the load to the watch, and the pool what the watch waits for now; `idle` bytes of what is taken are not in use.
+    #[inline(never)]
+    pub(super) fn observe(&mut self, idle: usize) {
+        if self.watch.observe(self.taken() - idle) {
             self.journal.recovered |= !self.watch.is_disarmed();
             self.set_alarm();
         }
-        turned
     }
 
     /// Tells the pool from which level on each change of the load must be seen.
     #[inline(never)]
     pub(super) fn set_alarm(&mut self) {
-        let capacity = self.pool.granules();
-        // Granules in use at the watermark, rounded down, so that it is not passed unseen. Disarmed, the fall to the low
-        // watermark must be seen as well.
-        let alarm = (capacity + 1).saturating_sub(self.watch.alarm() / GRANULE);
+        // Armed, the fall of free memory below this is the rise of the use to the high watermark; disarmed, its rise to this
+        // is the fall of the use to the low one.
+        let taken = if self.watch.is_disarmed() {
+            self.watch.low() / GRANULE
+        } else {
+            self.watch.high().div_ceil(GRANULE).wrapping_sub(1)
+        };
+        // No watermark, no alarm.
+        let alarm = self.pool.granules().saturating_sub(taken);
         self.pool.set_alarm(alarm, self.watch.is_disarmed());
     }
 }

@@ -40,7 +40,7 @@ const QUANTUM_MAX: u32 = 1024;
 const BUMP_SHIFT: u32 = 2;
 
 /// Table entries that an operation looks at for a block to drain.
-const DRAIN_ENTRIES: usize = 3;
+const DRAIN_ENTRIES: usize = 2;
 
 /// How requests that missed the cache were served.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -155,6 +155,12 @@ impl Pool {
         }
     }
 
+    /// Whether so little is free, with what this context holds, that an alarm is due, or would be. O(1).
+    #[inline(always)]
+    pub(crate) fn is_alarming(&self, context: &Context) -> bool {
+        self.free() + context.idle() < self.alarm
+    }
+
     /// Takes note that free memory fell below the alarm level, if it did. O(1).
     #[inline(always)]
     pub(crate) fn follow_alarm(&mut self, context: &mut Context) {
@@ -261,7 +267,7 @@ impl Pool {
     #[inline(never)]
     fn allocate_elsewhere(&mut self, context: &mut Context, n: u32) -> *mut u8 {
         let block = self.take_elsewhere(|region| region.take(n, Fit::Dense).block);
-        if !block.is_null() || !self.give_idle(context) {
+        if !block.is_null() || !context.is_idle() || !self.give_idle(context) {
             return block;
         }
         let position = self.region.take_newest(n);
@@ -288,12 +294,12 @@ impl Pool {
             block = context.bump(n);
         }
         if block.is_null() {
-            let position = self.region.take_aligned(n as u32, align);
-            if position == 0 {
-                return self.take_elsewhere(|region| region.take_aligned(n as u32, align));
+            let found = self.region.take_aligned(n as u32, align);
+            if found.block == 0 {
+                return self.take_elsewhere(|region| region.take_aligned(n as u32, align).block);
             }
-            block = self.region.pointer_to(position);
-            self.follow_take(context, u32::MAX);
+            block = self.region.pointer_to(found.block);
+            self.follow_take(context, found.class);
         }
         self.steps.direct = self.steps.direct.wrapping_add(1);
         block
@@ -326,7 +332,7 @@ impl Pool {
     /// After granules were taken from a free block of `class` of the first span: memory may have become short.
     #[inline(always)]
     pub(super) fn follow_take(&mut self, context: &mut Context, class: u32) {
-        if class >= self.reserve {
+        if self.plentiful && class >= self.reserve {
             self.judge_for(context);
         }
     }

@@ -117,9 +117,17 @@ impl Pool {
     }
 
     /// Takes granules from the first of the spans behind the first one that has them, or null. O(spans).
+    #[inline(always)]
+    pub(super) fn take_elsewhere(&mut self, take: impl FnMut(&mut Region) -> u32) -> *mut u8 {
+        if self.region.next.is_null() {
+            return core::ptr::null_mut();
+        }
+        self.take_from_others(take)
+    }
+
     #[cold]
     #[inline(never)]
-    pub(super) fn take_elsewhere(&mut self, mut take: impl FnMut(&mut Region) -> u32) -> *mut u8 {
+    fn take_from_others(&mut self, mut take: impl FnMut(&mut Region) -> u32) -> *mut u8 {
         // SAFETY: LINKS, as in `regions`; the pool is borrowed exclusively.
         let mut region = unsafe { self.region.next.as_mut() };
         while let Some(here) = region {

@@ -178,9 +178,14 @@ impl Watch {
         if self.has_own { self.own } else { Watermarks::DEFAULT }
     }
 
-    /// The bytes in use from which on each change must be seen: the next watermark on the way up or down.
-    pub(crate) fn alarm(&self) -> usize {
-        if self.disarmed { self.low } else { self.high }
+    /// The high watermark, as bytes in use; 0 while there is no memory to watch.
+    pub(crate) fn high(&self) -> usize {
+        self.high
+    }
+
+    /// The low watermark, as bytes in use.
+    pub(crate) fn low(&self) -> usize {
+        self.low
     }
 
     /// Arms the watch, for new watermarks.
@@ -194,25 +199,9 @@ impl Watch {
         self.disarmed
     }
 
-    /// Whether so many bytes in use would make the callbacks due.
-    #[inline(always)]
-    pub(crate) fn would_raise(&self, used: usize) -> bool {
-        !self.disarmed && self.high != 0 && used >= self.high
-    }
-
-    /// Whether so many bytes in use would arm or disarm the watch.
-    #[inline(always)]
-    pub(crate) fn would_turn(&self, used: usize) -> bool {
-        if self.disarmed {
-            used <= self.low
-        } else {
-            self.would_raise(used)
-        }
-    }
-
     /// Takes note of the bytes in use; true if the watch was armed or disarmed by it.
     pub(crate) fn observe(&mut self, used: usize) -> bool {
-        if self.would_raise(used) {
+        if !self.disarmed && self.high != 0 && used >= self.high {
             self.disarmed = true;
             self.raise(Pressure::Moderate, Cause::Watermark, used);
             true

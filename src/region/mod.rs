@@ -210,17 +210,19 @@ impl Region {
         }
     }
 
-    /// Takes `n` granules whose address is a multiple of `align` bytes, a power of two above the granule. O(1).
-    #[inline(never)]
-    pub(crate) fn take_aligned(&mut self, n: u32, align: usize) -> u32 {
-        let block = self.find_aligned(n, align);
+    /// Takes `n` granules whose address is a multiple of `align` bytes, a power of two above the granule; returns their
+    /// position, or 0, and the class of the block that they were cut from. O(1).
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
+    #[cfg_attr(not(target_pointer_width = "64"), inline(never))] // flash is worth more there than a call
+    pub(crate) fn take_aligned(&mut self, n: u32, align: usize) -> Found {
+        let Found { block, class } = self.find_aligned(n, align);
         if block == 0 {
-            return 0;
+            return Found { block, class };
         }
         let position = self.align_position(block, align);
-        // SAFETY: `find_aligned` returns free blocks that hold `n` granules from their first aligned one on.
-        unsafe { self.cut(block, position - block, n) };
-        position
+        // SAFETY: `find_aligned` returns free blocks that hold `n` granules from their first aligned one on, and their class.
+        unsafe { self.cut(Found { block, class }, position - block, n) };
+        Found { block: position, class }
     }
 
     /// Gives `n` granules back, one allocated block or several that lie side by side, and joins them with free neighbours;
@@ -296,20 +298,20 @@ impl Region {
         self.note_taken(block, n, rest);
     }
 
-    /// Takes `n` granules of the free block at `block`, from the granule `before` on; what is left on both sides stays free.
+    /// Takes `n` granules of the free block that was found, from the granule `before` on; what is left on both sides stays free.
     ///
     /// # Safety
-    /// FREE: such a block, of at least `before + n` granules, starts there.
+    /// FREE: such a block, of that class and of at least `before + n` granules, starts there.
     #[inline(never)]
-    unsafe fn cut(&mut self, block: u32, before: u32, n: u32) {
+    unsafe fn cut(&mut self, found: Found, before: u32, n: u32) {
+        let Found { block, class } = found;
         let position = block + before;
         let rest = position + n;
         // SAFETY: as in `carve`; what lies before the position becomes a free block with its last bit cleared, while its
         // first bit is clear already.
         unsafe {
-            let size = self.size_at(block);
-            let rest_size = size - before - n;
-            self.unlink(block, class_of(size));
+            let rest_size = self.size_at(block) - before - n;
+            self.unlink(block, class);
             if before != 0 {
                 self.link(block, before, class_of(before));
                 self.bits.clear(position - 1);
@@ -379,10 +381,12 @@ impl Region {
     pub(crate) unsafe fn take_first(&mut self, position: u32, n: usize) -> bool {
         // SAFETY: as the caller says; a block that is that large holds its first `n` granules.
         unsafe {
-            if (self.size_at(position) as usize) < n {
+            let size = self.size_at(position);
+            if (size as usize) < n {
                 return false;
             }
-            self.cut(position, 0, n as u32);
+            let class = class_of(size);
+            self.cut(Found { block: position, class }, 0, n as u32);
         }
         true
     }
@@ -420,10 +424,10 @@ impl Region {
             let around = self.room_around(position, n);
             let (before, end) = (position - around.position, around.position + around.granules);
             if before != 0 {
-                self.cut(around.position, 0, before);
+                self.take_first(around.position, before as usize);
             }
             if end != position + n {
-                self.cut(position + n, 0, end - (position + n));
+                self.take_first(position + n, (end - (position + n)) as usize);
             }
             around
         }

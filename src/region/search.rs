@@ -27,9 +27,6 @@ const SMALL: u32 = 32;
 /// Heads of larger classes that are compared by address.
 const CANDIDATES: usize = 8;
 
-/// Heads that are looked at for an aligned request that no sufficiently larger block serves.
-const ALIGNED_SCAN: usize = 3;
-
 /// How to choose.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Fit {
@@ -50,6 +47,12 @@ impl Found {
     const NONE: Found = Found { block: 0, class: 0 };
 }
 
+/// The first class all of whose blocks have `n` granules: blocks of its own class may be too small, unless it holds one size.
+#[inline(always)]
+fn class_above(n: u32) -> u32 {
+    class_of(n) + u32::from(n >= EXACT)
+}
+
 impl Region {
     /// A free block of at least `n` granules, or none.
     #[inline(always)]
@@ -63,9 +66,7 @@ impl Region {
     /// As [`Region::find`], for [`Fit::Quick`].
     #[inline(always)]
     fn find_quick(&self, n: u32) -> Found {
-        // Blocks of the request's own class may be too small, unless it holds one size.
-        let from = class_of(n) + u32::from(n >= EXACT);
-        match self.buckets.next(from) {
+        match self.buckets.next(class_above(n)) {
             Some(class) => Found {
                 block: self.buckets.head(class),
                 class,
@@ -129,43 +130,40 @@ impl Region {
         best
     }
 
-    /// A free block that holds `n` granules from an address on that is a multiple of `align` bytes, or 0.
-    pub(super) fn find_aligned(&self, n: u32, align: usize) -> u32 {
+    /// A free block that holds `n` granules from an address on that is a multiple of `align` bytes, or none.
+    #[inline(always)]
+    pub(super) fn find_aligned(&self, n: u32, align: usize) -> Found {
         let slack = (align >> GRANULE_SHIFT) - 1;
-        let Some(with_slack) = u32::try_from(slack).ok().and_then(|slack| n.checked_add(slack)) else {
-            return 0;
-        };
-        if with_slack <= self.granules {
-            let found = self.find_quick(with_slack);
-            if found.block != 0 {
-                return found.block;
-            }
+        let with_slack = u32::try_from(slack).map_or(u32::MAX, |slack| n.saturating_add(slack));
+        if with_slack <= self.granules
+            && let Some(class) = self.buckets.next(class_above(with_slack))
+        {
+            let block = self.buckets.head(class);
+            return Found { block, class };
         }
-        // Blocks that are large enough only if they happen to lie well: the newest, and heads of the lowest classes.
+        // Blocks that are large enough only if they happen to lie well: the newest, and the first one of the lowest class.
         let newest = self.fitting(self.newest, n, align);
-        if newest != 0 {
+        if newest.block != 0 {
             return newest;
         }
         self.buckets
-            .non_empty(class_of(n))
-            .take(ALIGNED_SCAN)
-            .map(|class| self.fitting(self.buckets.head(class), n, align))
-            .find(|block| *block != 0)
-            .unwrap_or(0)
+            .next(class_of(n))
+            .map_or(Found::NONE, |class| self.fitting(self.buckets.head(class), n, align))
     }
 
-    /// `block` if it is one and holds `n` granules from an aligned address on, else 0.
-    fn fitting(&self, block: u32, n: u32, align: usize) -> u32 {
+    /// `block` if it is one and holds `n` granules from an aligned address on, else none.
+    fn fitting(&self, block: u32, n: u32, align: usize) -> Found {
         if block == 0 {
-            return 0;
+            return Found::NONE;
         }
         // SAFETY: `block` is the head of a list or the newest block: a free one (FREE).
-        let end = block + unsafe { self.size_at(block) };
-        let start = self.align_position(block, align);
+        let size = unsafe { self.size_at(block) };
+        let (start, end) = (self.align_position(block, align), block + size);
         if start >= block && start < end && end - start >= n {
-            block
+            let class = class_of(size);
+            Found { block, class }
         } else {
-            0
+            Found::NONE
         }
     }
 
