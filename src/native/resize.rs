@@ -83,14 +83,14 @@ impl Pool {
         let region = self.region_of(address)?;
         let position = region.position_of(address);
         // SAFETY: the caller's block is an allocated one of this span.
-        let joined = unsafe {
-            if (region.room_around(position, n as u32).granules as usize) < wanted {
-                return None;
-            }
-            region.join_around(position, n as u32)
-        };
-        let start = region.pointer_to(joined.position);
+        let around = unsafe { region.room_around(position, n as u32) };
+        if (around.granules as usize) < wanted {
+            return None;
+        }
+        // SAFETY: as above.
+        unsafe { region.join_around(position, n as u32, around) };
+        let start = region.pointer_to(around.position);
         self.follow_change(context);
-        Some((start, joined.granules as usize))
+        Some((start, around.granules as usize))
     }
 }

@@ -28,6 +28,7 @@ pub enum Threshold {
 
 impl Threshold {
     /// The use in bytes at which the limit is reached.
+    #[inline(never)]
     fn used(self, capacity: usize) -> Option<usize> {
         match self {
             // In two steps, as the product of both need not fit a word.
@@ -143,23 +144,6 @@ impl Watch {
     /// # Errors
     /// `OutOfRange`, `Crossed`.
     pub(crate) fn set(&mut self, watermarks: Watermarks, capacity: usize) -> Result<(), WatermarkError> {
-        self.place(watermarks, capacity)?;
-        (self.own, self.has_own) = (watermarks, true);
-        Ok(())
-    }
-
-    /// Follows a change of the capacity. Watermarks in bytes that no longer fit are replaced by the default.
-    pub(crate) fn resize(&mut self, capacity: usize) {
-        if self.has_own && self.place(self.own, capacity).is_ok() {
-            return;
-        }
-        self.has_own = false;
-        if self.place(Watermarks::DEFAULT, capacity).is_err() {
-            (self.high, self.low) = (0, 0);
-        }
-    }
-
-    fn place(&mut self, watermarks: Watermarks, capacity: usize) -> Result<(), WatermarkError> {
         let used = |threshold: Threshold| {
             threshold
                 .used(capacity)
@@ -170,7 +154,30 @@ impl Watch {
             return Err(WatermarkError::Crossed { high, low });
         }
         (self.high, self.low) = (high, low);
+        (self.own, self.has_own) = (watermarks, true);
         Ok(())
+    }
+
+    /// Follows a change of the capacity. Watermarks in bytes that no longer fit are replaced by the default.
+    pub(crate) fn resize(&mut self, capacity: usize) {
+        if !self.place(capacity) {
+            self.has_own = false;
+            self.place(capacity);
+        }
+    }
+
+    /// Puts the watermarks in force where they belong in a heap of `capacity` bytes, if they can be there.
+    #[inline(never)]
+    fn place(&mut self, capacity: usize) -> bool {
+        let watermarks = self.watermarks();
+        let (high, low) = (watermarks.high.used(capacity), watermarks.low.used(capacity));
+        let is_possible = low < high && low.is_some();
+        (self.high, self.low) = if is_possible {
+            (high.unwrap_or(0), low.unwrap_or(0))
+        } else {
+            (0, 0)
+        };
+        is_possible
     }
 
     /// The watermarks in force.
@@ -214,6 +221,7 @@ impl Watch {
     }
 
     /// Makes the callbacks due, unless they are due at this level already.
+    #[inline(never)]
     pub(crate) fn raise(&mut self, level: Pressure, cause: Cause, used: usize) {
         if self.due == Pressure::None {
             self.count = self.count.wrapping_add(1);

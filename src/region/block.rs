@@ -62,22 +62,20 @@ impl Region {
     #[cfg_attr(not(target_pointer_width = "64"), inline(never))] // flash is worth more there than a call
     pub(super) unsafe fn link(&mut self, position: u32, size: u32, class: u32) {
         let head = self.buckets.head(class);
+        let (mut next, mut prev) = (head, 0);
         // SAFETY: the block's granules are the caller's to give; the head, if there is one, and the block behind it are
         // free blocks in this bucket, whose first granules hold links (BUCKETS).
         unsafe {
             if head == 0 || position < head {
-                self.write_node(position, size, head, 0);
                 self.buckets.set_head(class, position, head == 0);
-                if head != 0 {
-                    self.set_prev(head, position);
-                }
             } else {
-                let second = (*self.granule(head))[0];
-                self.write_node(position, size, second, head);
-                (*self.granule(head))[0] = position;
-                if second != 0 {
-                    self.set_prev(second, position);
-                }
+                let link = &mut (*self.granule(head))[0];
+                (next, prev) = (*link, head);
+                *link = position;
+            }
+            self.write_node(position, size, next, prev);
+            if next != 0 {
+                self.set_prev(next, position);
             }
         }
     }

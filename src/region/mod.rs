@@ -175,12 +175,19 @@ impl Region {
 
     /// Takes `n` granules, at least 1, from a block that `fit` chooses; returns where they are, and the class of the block
     /// that they were cut from. Position 0: no free block holds them. O(1).
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
+    #[cfg_attr(not(target_pointer_width = "64"), inline(never))] // flash is worth more there than a call
     pub(crate) fn take(&mut self, n: u32, fit: Fit) -> Found {
         let found = self.find(n, fit);
         if found.block != 0 {
             // SAFETY: `find` returns free blocks of at least `n` granules, and their class.
-            unsafe { self.carve(found, n) };
+            unsafe {
+                if cfg!(target_pointer_width = "64") {
+                    self.carve(found, n);
+                } else {
+                    self.cut(found, 0, n);
+                }
+            }
         }
         found
     }
@@ -356,7 +363,8 @@ impl Region {
     ///
     /// # Safety
     /// They are allocated, and the caller's.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
+    #[cfg_attr(not(target_pointer_width = "64"), inline(never))] // flash is worth more there than a call
     pub(crate) unsafe fn mark(&mut self, position: u32, n: u32) {
         // SAFETY: SPAN: the granules have bits.
         unsafe { self.bits.set_range(position, position + n) };
@@ -377,7 +385,8 @@ impl Region {
     ///
     /// # Safety
     /// FREE: such a block starts there.
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
+    #[cfg_attr(not(target_pointer_width = "64"), inline(never))] // flash is worth more there than a call
     pub(crate) unsafe fn take_first(&mut self, position: u32, n: usize) -> bool {
         // SAFETY: as the caller says; a block that is that large holds its first `n` granules.
         unsafe {
@@ -413,23 +422,22 @@ impl Region {
         }
     }
 
-    /// Joins the free blocks on both sides, where there are any, to the allocated block at `position` of `n` granules:
-    /// one allocated block then reaches over all of them. The contents stay where they are. O(1).
+    /// Joins the free blocks on both sides, where there are any, to the allocated block at `position` of `n` granules: one
+    /// allocated block then reaches over all of `around`. The contents stay where they are. O(1).
     ///
     /// # Safety
-    /// An allocated block of `n` granules starts there.
-    pub(crate) unsafe fn join_around(&mut self, position: u32, n: u32) -> Extent {
-        // SAFETY: `room_around` has the neighbours' extent; each of the two is a free block that is taken whole.
+    /// An allocated block of `n` granules starts there; `around` is what [`Region::room_around`] returned for it.
+    pub(crate) unsafe fn join_around(&mut self, position: u32, n: u32, around: Extent) {
+        let before = position - around.position;
+        let behind = around.granules - before - n;
+        // SAFETY: each of the two is a free block that is taken whole.
         unsafe {
-            let around = self.room_around(position, n);
-            let (before, end) = (position - around.position, around.position + around.granules);
             if before != 0 {
                 self.take_first(around.position, before as usize);
             }
-            if end != position + n {
-                self.take_first(position + n, (end - (position + n)) as usize);
+            if behind != 0 {
+                self.take_first(position + n, behind as usize);
             }
-            around
         }
     }
 

@@ -162,21 +162,18 @@ impl Geometry {
         let cached = Geometry::cached_sizes(bytes, contexts);
         let entries = if cached == 0 { 0 } else { (cached + 1) * contexts };
         let bits_offset = cache_offset + entries * size_of::<*mut u8>();
-        // Each granule takes 64 bits of itself and one of each table; two guards come on top, and what rounding takes.
+        // Each granule takes 64 bits of itself and one of each table. Divided first, because eight times the rest may not fit
+        // a 32-bit word; so the tables are for a few granules more than there is room for behind them.
         let rest = bytes - bits_offset;
-        // Divided first, because eight times the rest may not fit a 32-bit word.
-        let mut granules = (rest / (GRANULE * 8 + 1 + Audit::BITS) * 8).saturating_sub(2 + Audit::BITS);
-        let audit_of = |granules: usize| bits_offset + Bits::bytes(granules + 2);
-        let base_of = |granules| (audit_of(granules) + Audit::bytes(granules)).next_multiple_of(GRANULE) - GRANULE;
-        while base_of(granules + 1) + (granules + 2) * GRANULE <= bytes {
-            granules += 1;
-        }
-        let base_offset = base_of(granules);
+        let described = rest / (GRANULE * 8 + 1 + Audit::BITS) * 8 + 8;
+        let audit_offset = bits_offset + Bits::bytes(described + 2);
+        let base_offset = (audit_offset + Audit::bytes(described)).next_multiple_of(GRANULE) - GRANULE;
+        let granules = ((bytes - base_offset) / GRANULE - 1).min(described);
         Ok(Geometry {
             cache_offset,
             cached,
             bits_offset,
-            audit_offset: audit_of(granules),
+            audit_offset,
             base_offset,
             granules: granules as u32,
         })
