@@ -116,7 +116,7 @@ impl Bits {
 
 /// Writes `value`, all of whose bytes are alike, to `count` places.
 ///
-/// On small targets a loop that the compiler does not turn into a call: the program would have to carry `memset`, in several
+/// Where the crate is optimised for size, a loop that the compiler does not turn into a call: the program would have to carry `memset`, in several
 /// variants, for a few words.
 ///
 /// # Safety
@@ -126,7 +126,7 @@ pub(crate) unsafe fn fill<T: Copy>(to: *mut T, count: usize, value: T) {
     for at in 0..count {
         // SAFETY: the caller gives so many places.
         unsafe {
-            if cfg!(target_pointer_width = "64") {
+            if cfg!(not(terrace_small)) {
                 to.add(at).write(value);
             } else {
                 to.add(at).write_volatile(value);

@@ -215,8 +215,8 @@ impl Shared {
     }
 
     /// As [`Shared::serve`], but does not note a failure.
-    #[cfg_attr(target_pointer_width = "64", inline(always))]
-    #[cfg_attr(not(target_pointer_width = "64"), inline(never))] // flash is worth more there than a call
+    #[cfg_attr(not(terrace_small), inline(always))]
+    #[cfg_attr(terrace_small, inline(never))]
     pub(super) fn serve_quietly(&mut self, context: &mut Context, size: usize, align: usize) -> *mut u8 {
         let n = granules(size);
         let block = if align <= GRANULE {
@@ -273,8 +273,8 @@ impl Shared {
 
     /// Shows the load to the watch as far as this context knows it: what other contexts hold counts as in use. That may arm the
     /// watch, but with other contexts it is not enough to raise an alarm.
-    #[cfg_attr(target_pointer_width = "64", inline(always))]
-    #[cfg_attr(not(target_pointer_width = "64"), inline(never))] // flash is worth more there than a call
+    #[cfg_attr(not(terrace_small), inline(always))]
+    #[cfg_attr(terrace_small, inline(never))]
     fn look(&mut self, context: &mut Context) -> bool {
         self.pool.follow_alarm(context);
         let is_alarming = self.pool.is_alarming(context);

@@ -247,8 +247,8 @@ impl Pool {
     }
 
     /// Serves a request of `n` granules from the buckets.
-    #[cfg_attr(target_pointer_width = "64", inline(always))]
-    #[cfg_attr(not(target_pointer_width = "64"), inline(never))] // flash is worth more there than a call
+    #[cfg_attr(not(terrace_small), inline(always))]
+    #[cfg_attr(terrace_small, inline(never))]
     fn allocate_directly(&mut self, context: &mut Context, n: usize) -> *mut u8 {
         if !is_possible(n) {
             return ptr::null_mut();
@@ -310,8 +310,8 @@ impl Pool {
     ///
     /// # Safety
     /// The block was handed out by this pool with that size, and is used by nobody any more.
-    #[cfg_attr(target_pointer_width = "64", inline(always))]
-    #[cfg_attr(not(target_pointer_width = "64"), inline(never))] // flash is worth more there than a call
+    #[cfg_attr(not(terrace_small), inline(always))]
+    #[cfg_attr(terrace_small, inline(never))]
     pub(crate) unsafe fn release(&mut self, context: &mut Context, block: *mut u8, n: usize) -> bool {
         // SAFETY: the caller gives the block up.
         unsafe {
@@ -413,8 +413,8 @@ impl Pool {
     ///
     /// # Safety
     /// They were taken from this pool, the bits of the first and the last granule are set, and nobody uses them.
-    #[cfg_attr(target_pointer_width = "64", inline(always))]
-    #[cfg_attr(not(target_pointer_width = "64"), inline(never))] // flash is worth more there than a call
+    #[cfg_attr(not(terrace_small), inline(always))]
+    #[cfg_attr(terrace_small, inline(never))]
     unsafe fn give(&mut self, block: *mut u8, n: usize) -> u32 {
         let (address, n) = (block as usize, n as u32);
         if self.region.contains(address) {

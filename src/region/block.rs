@@ -58,8 +58,8 @@ impl Region {
     ///
     /// # Safety
     /// The granules are in the span, belong to no other block and are in no list.
-    #[cfg_attr(target_pointer_width = "64", inline)]
-    #[cfg_attr(not(target_pointer_width = "64"), inline(never))] // flash is worth more there than a call
+    #[cfg_attr(not(terrace_small), inline(always))]
+    #[cfg_attr(terrace_small, inline(never))]
     pub(super) unsafe fn link(&mut self, position: u32, size: u32, class: u32) {
         let head = self.buckets.head(class);
         let (mut next, mut prev) = (head, 0);
@@ -84,8 +84,8 @@ impl Region {
     ///
     /// # Safety
     /// FREE: such a block starts there.
-    #[cfg_attr(target_pointer_width = "64", inline)]
-    #[cfg_attr(not(target_pointer_width = "64"), inline(never))] // flash is worth more there than a call
+    #[cfg_attr(not(terrace_small), inline(always))]
+    #[cfg_attr(terrace_small, inline(never))]
     pub(super) unsafe fn unlink(&mut self, position: u32, class: u32) {
         // SAFETY: FREE: the first granule holds the links; a link that is not 0 leads to a free block of the bucket.
         unsafe {

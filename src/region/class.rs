@@ -28,8 +28,8 @@ const TOP_CLASS: u32 = EXACT + ((TOP_LOG - EXACT_LOG) << SPLIT);
 pub(crate) const CLASSES: usize = (TOP_CLASS + (31 - TOP_LOG)) as usize;
 
 /// The class of blocks of `n` granules. O(1).
-#[cfg_attr(target_pointer_width = "64", inline(always))]
-#[cfg_attr(not(target_pointer_width = "64"), inline(never))] // flash is worth more there than a call
+#[cfg_attr(not(terrace_small), inline(always))]
+#[cfg_attr(terrace_small, inline(never))]
 pub(crate) const fn class_of(n: u32) -> u32 {
     if n < EXACT {
         return n;

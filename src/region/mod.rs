@@ -175,14 +175,14 @@ impl Region {
 
     /// Takes `n` granules, at least 1, from a block that `fit` chooses; returns where they are, and the class of the block
     /// that they were cut from. Position 0: no free block holds them. O(1).
-    #[cfg_attr(target_pointer_width = "64", inline(always))]
-    #[cfg_attr(not(target_pointer_width = "64"), inline(never))] // flash is worth more there than a call
+    #[cfg_attr(not(terrace_small), inline(always))]
+    #[cfg_attr(terrace_small, inline(never))]
     pub(crate) fn take(&mut self, n: u32, fit: Fit) -> Found {
         let found = self.find(n, fit);
         if found.block != 0 {
             // SAFETY: `find` returns free blocks of at least `n` granules, and their class.
             unsafe {
-                if cfg!(target_pointer_width = "64") {
+                if cfg!(not(terrace_small)) {
                     self.carve(found, n);
                 } else {
                     self.cut(found, 0, n);
@@ -219,8 +219,8 @@ impl Region {
 
     /// Takes `n` granules whose address is a multiple of `align` bytes, a power of two above the granule; returns their
     /// position, or 0, and the class of the block that they were cut from. O(1).
-    #[cfg_attr(target_pointer_width = "64", inline(always))]
-    #[cfg_attr(not(target_pointer_width = "64"), inline(never))] // flash is worth more there than a call
+    #[cfg_attr(not(terrace_small), inline(always))]
+    #[cfg_attr(terrace_small, inline(never))]
     pub(crate) fn take_aligned(&mut self, n: u32, align: usize) -> Found {
         let Found { block, class } = self.find_aligned(n, align);
         if block == 0 {
@@ -363,8 +363,8 @@ impl Region {
     ///
     /// # Safety
     /// They are allocated, and the caller's.
-    #[cfg_attr(target_pointer_width = "64", inline(always))]
-    #[cfg_attr(not(target_pointer_width = "64"), inline(never))] // flash is worth more there than a call
+    #[cfg_attr(not(terrace_small), inline(always))]
+    #[cfg_attr(terrace_small, inline(never))]
     pub(crate) unsafe fn mark(&mut self, position: u32, n: u32) {
         // SAFETY: SPAN: the granules have bits.
         unsafe { self.bits.set_range(position, position + n) };
@@ -385,8 +385,8 @@ impl Region {
     ///
     /// # Safety
     /// FREE: such a block starts there.
-    #[cfg_attr(target_pointer_width = "64", inline(always))]
-    #[cfg_attr(not(target_pointer_width = "64"), inline(never))] // flash is worth more there than a call
+    #[cfg_attr(not(terrace_small), inline(always))]
+    #[cfg_attr(terrace_small, inline(never))]
     pub(crate) unsafe fn take_first(&mut self, position: u32, n: usize) -> bool {
         // SAFETY: as the caller says; a block that is that large holds its first `n` granules.
         unsafe {
