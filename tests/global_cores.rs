@@ -30,7 +30,7 @@ static HEAP: Heap<Spin, Threads, 4> = <Heap<Spin, Threads, 4>>::new();
 
 /// Before `main`, like firmware does: the runtime allocates before it calls `main`.
 extern "C" fn claim() {
-    terrace::init!(HEAP, 64 << 20).expect("the first claim");
+    terrace::init!(HEAP, support::workload::REGION).expect("the first claim");
 }
 
 #[used]

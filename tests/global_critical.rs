@@ -13,7 +13,7 @@ static HEAP: CriticalSectionHeap = <CriticalSectionHeap>::new();
 
 /// Before `main`, like firmware does: the runtime allocates before it calls `main`.
 extern "C" fn claim() {
-    terrace::init!(HEAP, 64 << 20).expect("the first claim");
+    terrace::init!(HEAP, support::workload::REGION).expect("the first claim");
 }
 
 #[used]

@@ -13,7 +13,8 @@ use crate::notify::{Cause, Pressure};
 
 impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
     /// A block for `layout`, or null. For no bytes: a dangling pointer that is aligned as asked.
-    #[inline(always)]
+    #[cfg_attr(not(terrace_small), inline(always))]
+    #[cfg_attr(terrace_small, inline(never))]
     pub(super) fn allocate(&self, layout: Layout) -> *mut u8 {
         if cfg!(feature = "check") {
             return self.allocate_checked(layout);
@@ -30,7 +31,8 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
     ///
     /// # Safety
     /// The block was handed out by this heap for this layout and is used by nobody any more.
-    #[inline(always)]
+    #[cfg_attr(not(terrace_small), inline(always))]
+    #[cfg_attr(terrace_small, inline(never))]
     pub(super) unsafe fn release(&self, block: *mut u8, layout: Layout) {
         if cfg!(feature = "check") {
             // SAFETY: the caller gives the block up.

@@ -6,6 +6,10 @@ use std::thread;
 
 use super::{Random, scaled};
 
+/// Bytes of the region for a program that runs this: plenty; much less where each operation verifies all of it.
+#[allow(dead_code, reason = "not every test that has a workload is a program")]
+pub const REGION: usize = if cfg!(feature = "check") { 2 << 20 } else { 64 << 20 };
+
 /// Something that one thread allocates and another one frees.
 type Parcel = (u64, Vec<u64>);
 
