@@ -126,7 +126,8 @@ fn c6_neighbours_join_whatever_the_order() {
 #[test]
 fn c6_single_granules_are_reused() {
     let f = Fixture::new(16 << 10);
-    let blocks = f.fill(8);
+    let mut blocks = f.fill(8);
+    blocks.sort_unstable();
     assert_eq!(blocks.len() * 8, f.heap.stats().capacity);
     blocks.iter().step_by(2).for_each(|address| f.free(*address, 8));
     assert_eq!(f.alloc(16), 0, "no two granules lie side by side");
@@ -378,12 +379,15 @@ fn the_map_shows_what_is_in_use() {
     let map = f.heap.map::<16>().to_string();
     assert!(map.contains("|#######") && map.contains("........|"), "{map}");
     f.free(block, f.heap.stats().capacity / 2);
-    let blocks = f.fill(8);
+    let mut blocks = f.fill(8);
+    blocks.sort_unstable();
     blocks.iter().skip(1).step_by(2).for_each(|address| f.free(*address, 8));
     f.heap.trim();
     let map = f.heap.map::<16>().to_string();
+    // A cell may have an odd number of granules.
+    let cells = map.split('|').nth(1).expect("the cells are between bars");
     assert!(
-        map.contains("|5555555555555555|") || map.contains("|555555555555555"),
+        cells.len() == 16 && cells.chars().all(|cell| "45".contains(cell)),
         "{map}"
     );
 }
