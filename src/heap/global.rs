@@ -123,16 +123,13 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
     #[cold]
     #[inline(never)]
     unsafe fn resize_empty(&self, block: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
-        self.enter(|context, shared| {
-            if new_size != 0 {
-                return shared.serve(context, new_size, layout.align());
-            }
-            if layout.size() != 0 {
-                // SAFETY: the caller gives the block up.
-                unsafe { shared.release(context, block, granules(layout.size())) };
-            }
-            ptr::without_provenance_mut(layout.align())
-        })
+        if layout.size() == 0 {
+            let new_layout = Layout::from_size_align(new_size, layout.align());
+            return new_layout.map_or(ptr::null_mut(), |layout| self.allocate(layout));
+        }
+        // SAFETY: the caller gives the block up.
+        unsafe { self.release(block, layout) };
+        ptr::without_provenance_mut(layout.align())
     }
 
     /// Moves the block down into the free space around it, if it fits there.

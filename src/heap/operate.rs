@@ -244,7 +244,8 @@ impl Shared {
     /// Takes note of the load after a block, or a part of one, was taken back; drains if there is time for it.
     #[inline(always)]
     pub(super) fn follow_release(&mut self, context: &mut Context, has_time: bool) {
-        if !self.account(context) && has_time {
+        let turned = self.pool.is_noticed() && self.look(context);
+        if has_time && !turned {
             self.pool.drain(context);
         }
     }

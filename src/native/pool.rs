@@ -314,19 +314,19 @@ impl Pool {
     #[cfg_attr(terrace_small, inline(never))]
     pub(crate) unsafe fn release(&mut self, context: &mut Context, block: *mut u8, n: usize) -> bool {
         // SAFETY: the caller gives the block up.
-        unsafe {
-            if self.plentiful {
-                if !self.unbump(context, block, n) {
-                    self.give(block, n);
-                }
+        let class = unsafe {
+            if self.plentiful && self.unbump(context, block, n) {
                 return false;
             }
-            let class = self.give(block, n);
-            if class >= self.reserve {
-                self.judge_for(context);
-            }
-            class == 0 && context.is_idle()
+            self.give(block, n)
+        };
+        if self.plentiful {
+            return false;
         }
+        if class >= self.reserve {
+            self.judge_for(context);
+        }
+        class == 0 && context.is_idle()
     }
 
     /// After granules were taken from a free block of `class` of the first span: memory may have become short.
@@ -363,11 +363,11 @@ impl Pool {
         // allocated granules that nobody uses.
         unsafe {
             if n != 0 {
-                self.give(rest, n);
+                self.give_back(rest, n);
             }
             while let Some((block, n)) = context.drain(MAX_CACHED + 1) {
                 self.steps.drained = self.steps.drained.wrapping_add(1);
-                self.give(block, n);
+                self.give_back(block, n);
             }
         }
         self.judge_for(context);
@@ -385,7 +385,7 @@ impl Pool {
         // region's.
         unsafe {
             if rest_size != 0 && !context.keep(rest, rest_size) {
-                self.give(rest, rest_size);
+                self.give_back(rest, rest_size);
                 wanted = n;
             }
         }
@@ -427,6 +427,16 @@ impl Pool {
         0
     }
 
+    /// As [`Pool::give`], for what the context held.
+    ///
+    /// # Safety
+    /// As for [`Pool::give`].
+    #[inline(never)]
+    unsafe fn give_back(&mut self, block: *mut u8, n: usize) {
+        // SAFETY: as the caller says.
+        unsafe { self.give(block, n) };
+    }
+
     /// Gives something idle back; the newest free block stays the newest, for whoever asks again for what he has just freed.
     /// O(1).
     #[cold]
@@ -452,7 +462,7 @@ impl Pool {
             self.steps.drained = self.steps.drained.wrapping_add(1);
         }
         // SAFETY: CACHE and BUMP: both are allocated granules that nobody uses, with their bits set.
-        unsafe { self.give(block, n) };
+        unsafe { self.give_back(block, n) };
         true
     }
 }

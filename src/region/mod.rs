@@ -238,7 +238,8 @@ impl Region {
     /// # Safety
     /// The granules were taken, at least one, and are used by nobody any more. The bits of the first and the last one
     /// are set.
-    #[inline(never)]
+    #[cfg_attr(not(terrace_small), inline(always))]
+    #[cfg_attr(terrace_small, inline(never))]
     pub(crate) unsafe fn give(&mut self, position: u32, n: u32) -> u32 {
         debug_assert!(position > 0 && n > 0 && position + n <= self.granules + 1);
         let (mut start, mut end) = (position, position + n);
