@@ -456,7 +456,9 @@ fn a7_watermarks_in_percent_and_bytes_at_run_time() {
     assert_eq!(heap.heap.poll().callbacks, 1);
     let event = *told().last().unwrap();
     assert!(event.load.free() <= 10_000 && event.load.free() > 9_000);
-    assert_eq!((event.count, heap.heap.stats().low_memory), (2, 2));
+    let stats = heap.heap.stats();
+    assert_eq!((event.count, stats.low_memory), (2, 2));
+    assert_eq!(event.load.used, stats.low_memory_used);
 
     for (bad, is_range) in [
         (watermarks(101, 50), true),

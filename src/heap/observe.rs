@@ -80,6 +80,7 @@ impl Shared {
             failures: self.journal.failures,
             last_failed: self.journal.last_failed,
             low_memory: self.watch.count(),
+            low_memory_used: self.watch.used_at(),
         }
     }
 

@@ -39,6 +39,8 @@ pub struct Stats {
     pub last_failed: usize,
     /// How often the low-memory callbacks became due.
     pub low_memory: u32,
+    /// The bytes in use when they became due last; 0 if they never did.
+    pub low_memory_used: usize,
 }
 
 impl Stats {

@@ -246,6 +246,11 @@ impl Watch {
         })
     }
 
+    /// The bytes in use when the callbacks became due last; 0 if they never did.
+    pub(crate) fn used_at(&self) -> usize {
+        self.used_at
+    }
+
     /// How often the callbacks became due; wraps.
     pub(crate) fn count(&self) -> u32 {
         self.count
