@@ -1,7 +1,7 @@
 //! Which free block serves a request: the policy on which density depends.
 //!
-//! While memory is plentiful ([`Fit::Quick`]), any block that is large enough does: the head of the first non-empty class
-//! whose blocks are. When it is short ([`Fit::Dense`]):
+//! For chunks, and for all requests while memory is plentiful in a large span ([`Fit::Quick`]), any block that is large
+//! enough does: the head of the first non-empty class whose blocks are. Otherwise ([`Fit::Dense`]):
 //!
 //! 1. *Own class.* The smallest of the first blocks of the request's own class that is large enough.
 //! 2. *Best fit*, for a large request, or where the next non-empty class holds the request's size exactly: the head of
@@ -13,6 +13,9 @@
 //! requests fit best into the blocks that this leaves. In simulations of constant random loads the mixture sustains as much
 //! as unbounded first fit and unbounded best fit do, each where it is the better one. Every step looks at a bounded number
 //! of blocks, so the time does not depend on the region, and where any block of a higher class exists one is found.
+//!
+//! An aligned request takes the first block that holds it wherever that lies; else the newest free block or the first one of
+//! the lowest class, if it happens to lie well: whoever freed such a block just now gets it again.
 
 use super::Region;
 use super::class::{EXACT, class_of};
