@@ -18,6 +18,7 @@ pub mod host;
 pub mod map;
 mod observe;
 mod operate;
+mod segments;
 pub mod stats;
 
 use core::cell::UnsafeCell;

@@ -44,12 +44,26 @@
 #[cfg(test)]
 extern crate std;
 
+mod arena;
 mod base;
+mod gc;
 mod heap;
 mod native;
 mod notify;
 mod region;
 
+pub use arena::Arena;
+#[doc(hidden)]
+pub use arena::brand::BrandState;
+pub use arena::brand::{Brand, Main};
+pub use arena::cx::{Cx, Generation, size_of_object};
+pub use arena::dynamic::{DynSlot, GcDyn};
+pub use arena::error::{ArenaError, Full, OutOfMemory};
+pub use arena::gc::Gc;
+pub use arena::handle::{Pinned, Root, Weak};
+pub use arena::slot::{Interior, Slot};
+pub use arena::stats::ArenaStats;
+pub use arena::trace::{Leaf, Object, Plain, Rebind, Trace};
 pub use base::core_id::{CoreId, SingleCore};
 pub use base::fault::{Fault, FaultKind};
 #[cfg(feature = "critical-section")]
@@ -57,6 +71,7 @@ pub use base::lock::CriticalSection;
 pub use base::lock::NoLock;
 #[cfg(feature = "spin")]
 pub use base::lock::Spin;
+pub use gc::visit::Visitor;
 #[cfg(feature = "critical-section")]
 pub use heap::CriticalSectionHeap;
 #[cfg(feature = "spin")]
@@ -74,6 +89,11 @@ pub use notify::table::{CALLBACKS, CallbackError};
 pub use notify::watch::{Threshold, WatermarkError, Watermarks};
 pub use notify::{Cause, LowMemory, Pressure};
 pub use region::span::{ClaimError, MIN_SPAN};
+
+/// Implements [`Trace`] and [`Rebind`](trait@Rebind) for a struct or an enum with at most one lifetime, that of its slots; with
+/// `#[trace(leaf)]`, [`Leaf`] as well. Type parameters are traced, but for those with the bound [`Brand`].
+#[cfg(feature = "derive")]
+pub use terrace_derive::Trace;
 
 // The examples of the README compile.
 #[cfg(all(doctest, feature = "critical-section", feature = "spin"))]

@@ -1,0 +1,145 @@
+//! The token: windows, in which nothing moves, and safe points, at which anything may.
+
+use core::marker::PhantomData;
+use core::ptr::NonNull;
+
+use super::brand::{Brand, Main};
+use super::error::OutOfMemory;
+use super::gc::Gc;
+use super::stats::ArenaStats;
+use super::trace::Object;
+use crate::base::granule::granules;
+use crate::gc::Collector;
+use crate::gc::collect::Ending;
+
+/// A generation, the youngest first: how many collections of its own generation an object has survived, 2 at most.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Generation {
+    /// What was allocated since the last collection. Cheap to collect: work for what lives, not for what died.
+    Young = 0,
+    /// What has survived one.
+    Middle = 1,
+    /// All.
+    Old = 2,
+}
+
+/// The token of whoever works with the objects of an arena. There is one, and [`Arena::enter`](crate::Arena::enter) lends it.
+///
+/// A shared borrow, `&'g Cx`, is a *window*: nothing is collected as long as it lives, and references to objects
+/// ([`Gc`]) are bound to it. A method that takes `&mut Cx` is a *safe point*: the borrow checker has seen to it that no such
+/// reference is left, so objects can move.
+pub struct Cx<A = Main> {
+    collector: NonNull<Collector>,
+    brand: PhantomData<(fn(A) -> A, *mut ())>,
+}
+
+impl<A: Brand> Cx<A> {
+    /// # Safety
+    /// The collector is that of the brand's arena, and there is no other `Cx` of this brand while this one is used.
+    pub(super) unsafe fn of(collector: NonNull<Collector>) -> Cx<A> {
+        Cx {
+            collector,
+            brand: PhantomData,
+        }
+    }
+
+    /// The collector, to look at.
+    #[inline(always)]
+    pub(super) fn collector(&self) -> &Collector {
+        // SAFETY: the arena keeps the collector; nobody holds an exclusive reference to it while other code runs.
+        unsafe { self.collector.as_ref() }
+    }
+
+    /// The collector, to change. The caller lets no other code run while it uses the reference.
+    #[inline(always)]
+    #[allow(clippy::mut_from_ref, reason = "the collector is not the token")]
+    pub(super) fn collector_mut(&self) -> &mut Collector {
+        // SAFETY: as above; callers are methods of this layer that call no user code meanwhile, and one thread of control
+        // has all tokens and handles of the brand.
+        unsafe { &mut *self.collector.as_ptr() }
+    }
+
+    #[inline(always)]
+    pub(super) fn position<T: Object + ?Sized>(&self, gc: Gc<'_, T, A>) -> u32 {
+        self.collector().space.position(gc.object())
+    }
+
+    /// The object at a position.
+    ///
+    /// # Safety
+    /// An object of this type lies there.
+    #[inline(always)]
+    pub(super) unsafe fn object_at<'g, T: Object + ?Sized>(&'g self, position: u32) -> Gc<'g, T, A> {
+        let object = self.collector().space.at(position);
+        // SAFETY: the caller's; the window is borrowed from the token.
+        unsafe { Gc::new(T::from_object(object)) }
+    }
+
+    /// Collects the generations up to this one, now. O(live objects in them + segments) for what is young, and for all the
+    /// words of their live bits.
+    pub fn collect(&mut self, generation: Generation) {
+        // SAFETY: PARKED: the exclusive borrow of the token has ended all references to objects.
+        unsafe { self.collector_mut().collect(generation as u8, Ending::Decide) };
+    }
+
+    /// Collects everything, and moves objects together as far as pinned ones permit, so that the rest of the memory is the
+    /// heap's.
+    pub fn compact(&mut self) {
+        // SAFETY: PARKED, as in `collect`.
+        unsafe { self.collector_mut().collect(Generation::Old as u8, Ending::Compact) };
+    }
+
+    /// Collects if a budget is spent.
+    pub fn safe_point(&mut self) {
+        // SAFETY: PARKED, as in `collect`.
+        unsafe { self.collector_mut().safe_point() };
+    }
+
+    /// Makes room: the next objects that take `bytes` in all, as [`size_of_object`] says, can be allocated in a window without
+    /// fail, if their types need no destructor.
+    ///
+    /// # Errors
+    /// There is no such room in one piece, even after a full collection.
+    pub fn reserve(&mut self, bytes: usize) -> Result<(), OutOfMemory> {
+        let error = OutOfMemory { requested: bytes };
+        let n = u32::try_from(granules(bytes)).map_err(|_| error)?;
+        // SAFETY: PARKED, as in `collect`.
+        let has_room = bytes == 0 || unsafe { self.collector_mut().reserve(n) };
+        has_room.then_some(()).ok_or(error)
+    }
+
+    /// Runs the destructors of objects that were found dead; returns how many. Their memory is reused after the next
+    /// collection.
+    pub fn poll(&mut self) -> usize {
+        let mut count = 0;
+        // SAFETY: nobody refers to a dying object, and nothing moves while its destructor runs: this method has the token.
+        while let Some((drop, value, len)) = unsafe { super::take_dying(self.collector.as_ptr()) } {
+            count += 1;
+            // SAFETY: as above: each value is taken once.
+            unsafe { drop(value, len) };
+        }
+        count
+    }
+
+    /// Sets the bytes that may be allocated between collections; by default an eighth of the heap's first span, 4 MiB at most.
+    pub fn set_budget(&mut self, bytes: usize) {
+        self.collector_mut().budget.set(bytes);
+    }
+
+    /// Collects at every safe point, and moves what can move nearly each time: to find what relies on luck.
+    pub fn set_stress(&mut self, on: bool) {
+        self.collector_mut().counters.stress = on;
+    }
+
+    /// What the arena holds and did. O(1).
+    pub fn stats(&self) -> ArenaStats {
+        ArenaStats::of(self.collector())
+    }
+}
+
+/// Bytes that an object of this type takes, with its header.
+pub const fn size_of_object<T>() -> usize {
+    let bytes = crate::gc::object::offset_of_value::<T>() + size_of::<T>();
+    bytes.next_multiple_of(crate::base::granule::GRANULE)
+}

@@ -1,0 +1,218 @@
+//! What survives safe points: strong, weak and pinned handles.
+
+use core::marker::PhantomData;
+use core::ops::Deref;
+use core::ptr::NonNull;
+
+use super::brand::{Brand, Main};
+use super::cx::Cx;
+use super::error::OutOfMemory;
+use super::gc::Gc;
+use super::trace::{Leaf, Object, Rebind};
+use crate::gc::handle::Kind;
+
+/// The handle's entry in the collector's table, given up when dropped.
+///
+/// **Invariant `OWNED`**: the index was added to the table of the brand's arena, and is this value's. The arena's memory stays
+/// as long as there are handles.
+pub(super) struct Entry<A: Brand> {
+    index: u32,
+    brand: PhantomData<(fn(A) -> A, *mut ())>,
+}
+
+impl<A: Brand> Entry<A> {
+    #[inline(always)]
+    pub(super) fn new(cx: &Cx<A>, position: u32, kind: Kind) -> Result<Entry<A>, OutOfMemory> {
+        let collector = cx.collector_mut();
+        let source = collector.source;
+        if kind == Kind::Pinned && !collector.reserve_pin() {
+            return Err(OutOfMemory { requested: 0 });
+        }
+        match collector.handles.add(position, kind, source) {
+            Some(index) => Ok(Entry {
+                index,
+                brand: PhantomData,
+            }),
+            None => Err(OutOfMemory { requested: 0 }),
+        }
+    }
+
+    /// The position that the handle holds.
+    #[inline(always)]
+    fn position(&self, cx: &Cx<A>) -> u32 {
+        // SAFETY: OWNED.
+        unsafe { cx.collector().handles.get(self.index) }
+    }
+}
+
+impl<A: Brand> Drop for Entry<A> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        let state = A::state();
+        // SAFETY: OWNED: the collector lives; handles are not `Send`, and nobody holds a reference to it while other code,
+        // such as this, runs.
+        unsafe { (*state.collector()).handles.remove(self.index) };
+        super::arena::handle_dropped(state);
+    }
+}
+
+/// A strong handle: keeps an object over safe points. 4 bytes.
+///
+/// `T` is the object's type with any lifetime, such as `Node<'static>`. A handle outlives its [`Arena`](crate::Arena): what
+/// it keeps stays, and so does the arena's memory, until the last handle is gone.
+pub struct Root<T: ?Sized, A: Brand = Main> {
+    pub(super) entry: Entry<A>,
+    target: PhantomData<*mut T>,
+}
+
+impl<T: Rebind + ?Sized, A: Brand> Root<T, A> {
+    /// A handle of an object in the window; see also [`Cx::root`].
+    ///
+    /// # Errors
+    /// There is no room for a handle.
+    pub fn new<'g>(cx: &'g Cx<A>, target: Gc<'g, T::At<'g>, A>) -> Result<Root<T, A>, OutOfMemory>
+    where
+        T::At<'g>: Object,
+    {
+        let entry = Entry::new(cx, cx.position(target), Kind::Strong)?;
+        Ok(Root::from_entry(entry))
+    }
+
+    #[inline(always)]
+    pub(super) fn from_entry(entry: Entry<A>) -> Root<T, A> {
+        Root {
+            entry,
+            target: PhantomData,
+        }
+    }
+
+    /// The object, in a window.
+    #[inline(always)]
+    pub fn get<'g>(&self, cx: &'g Cx<A>) -> Gc<'g, T::At<'g>, A>
+    where
+        T::At<'g>: Object,
+    {
+        // SAFETY: HANDLE: the object is alive and of this type; its slots are those of the window now.
+        unsafe { cx.object_at(self.entry.position(cx)) }
+    }
+
+    /// Makes the handle keep another object.
+    #[inline(always)]
+    pub fn set<'g>(&mut self, cx: &'g Cx<A>, target: Gc<'g, T::At<'g>, A>)
+    where
+        T::At<'g>: Object,
+    {
+        let position = cx.position(target);
+        cx.collector_mut().handles.set(self.entry.index, position);
+    }
+}
+
+/// A weak handle: does not keep its object, and knows when that is dead. A dead object with a destructor is gone for it
+/// as soon as the collection has found it dead.
+pub struct Weak<T: ?Sized, A: Brand = Main> {
+    entry: Entry<A>,
+    target: PhantomData<*mut T>,
+}
+
+impl<T: Rebind + ?Sized, A: Brand> Weak<T, A> {
+    /// A weak handle of an object in the window.
+    ///
+    /// # Errors
+    /// There is no room for a handle.
+    pub fn new<'g>(cx: &'g Cx<A>, target: Gc<'g, T::At<'g>, A>) -> Result<Weak<T, A>, OutOfMemory>
+    where
+        T::At<'g>: Object,
+    {
+        let entry = Entry::new(cx, cx.position(target), Kind::Weak)?;
+        Ok(Weak {
+            entry,
+            target: PhantomData,
+        })
+    }
+
+    /// The object, in a window, if it was not found dead.
+    #[inline(always)]
+    pub fn get<'g>(&self, cx: &'g Cx<A>) -> Option<Gc<'g, T::At<'g>, A>>
+    where
+        T::At<'g>: Object,
+    {
+        let position = self.entry.position(cx);
+        // SAFETY: HANDLE: as for `Root`, if it is not 0.
+        (position != 0).then(|| unsafe { cx.object_at(position) })
+    }
+}
+
+/// A handle that keeps an object where it is. It can be read without the token, in interrupts as well, and its address can be
+/// given to a DMA controller.
+///
+/// Pinned objects have no slots, and are changed by interior mutability, such as `Cell`.
+pub struct Pinned<T: ?Sized, A: Brand = Main> {
+    entry: Entry<A>,
+    value: NonNull<T>,
+}
+
+// SAFETY: all that a shared reference gives is one to the value.
+unsafe impl<T: Sync + ?Sized, A: Brand> Sync for Pinned<T, A> {}
+
+impl<T: Object + Leaf + ?Sized, A: Brand> Pinned<T, A> {
+    /// Pins an object where it is now.
+    ///
+    /// # Errors
+    /// There is no room for a handle.
+    pub fn new<'g>(cx: &'g Cx<A>, target: Gc<'g, T, A>) -> Result<Pinned<T, A>, OutOfMemory> {
+        let entry = Entry::new(cx, cx.position(target), Kind::Pinned)?;
+        // SAFETY: objects are not at address 0.
+        let value = unsafe { NonNull::new_unchecked(target.as_ptr()) };
+        Ok(Pinned { entry, value })
+    }
+
+    /// The object, in a window.
+    pub fn get<'g>(&self, cx: &'g Cx<A>) -> Gc<'g, T, A> {
+        // SAFETY: HANDLE, as for `Root`.
+        unsafe { cx.object_at(self.entry.position(cx)) }
+    }
+}
+
+impl<T: ?Sized, A: Brand> Deref for Pinned<T, A> {
+    type Target = T;
+
+    #[inline(always)]
+    fn deref(&self) -> &T {
+        // SAFETY: the object lives and does not move as long as the handle does, nor does the collector write to it: it has
+        // no slots.
+        unsafe { self.value.as_ref() }
+    }
+}
+
+impl<A: Brand> Cx<A> {
+    /// A strong handle of an object in the window.
+    ///
+    /// # Errors
+    /// There is no room for a handle.
+    #[inline(always)]
+    pub fn root<'g, T: Rebind + ?Sized>(&'g self, target: Gc<'g, T::At<'g>, A>) -> Result<Root<T, A>, OutOfMemory>
+    where
+        T::At<'g>: Object,
+    {
+        Root::new(self, target)
+    }
+
+    /// A weak handle of an object in the window.
+    ///
+    /// # Errors
+    /// There is no room for a handle.
+    pub fn weak<'g, T: Rebind + ?Sized>(&'g self, target: Gc<'g, T::At<'g>, A>) -> Result<Weak<T, A>, OutOfMemory>
+    where
+        T::At<'g>: Object,
+    {
+        Weak::new(self, target)
+    }
+
+    /// Pins an object without slots.
+    ///
+    /// # Errors
+    /// There is no room for a handle.
+    pub fn pin<'g, T: Object + Leaf + ?Sized>(&'g self, target: Gc<'g, T, A>) -> Result<Pinned<T, A>, OutOfMemory> {
+        Pinned::new(self, target)
+    }
+}

@@ -1,0 +1,45 @@
+//! Layer 4: arenas, the safe front of the collector.
+//!
+//! ```text
+//!   Arena -- enter --> Cx        the token: &Cx is a window, &mut Cx a safe point
+//!                       |
+//!        try_new, root, |  collect, new, reserve, poll
+//!                       v
+//!   Gc   a reference in a window          Slot, DynSlot, Interior   references inside of objects
+//!   Root, Weak, Pinned   handles, over safe points
+//!   Trace, Rebind, Leaf, Object   what types tell the collector
+//! ```
+//!
+//! Why it is sound, in short: at a safe point no reference to an object exists, because each borrows the token. What is left
+//! are slots, which `Trace` shows, and handles, which the collector has a table of. Both are rewritten. A slot is of one
+//! window by an invariant lifetime, so one that lies outside of the heap is worth nothing after the window.
+
+mod alloc;
+mod arena;
+pub(crate) mod brand;
+pub(crate) mod cx;
+pub(crate) mod dynamic;
+pub(crate) mod error;
+pub(crate) mod gc;
+pub(crate) mod handle;
+pub(crate) mod slot;
+pub(crate) mod stats;
+pub(crate) mod trace;
+
+pub use arena::Arena;
+
+use crate::gc::Collector;
+use crate::gc::object::DropFn;
+
+/// Takes a dying object: what to call with value and length to drop it.
+///
+/// # Safety
+/// The collector lives, and nobody holds a reference to it.
+unsafe fn take_dying(collector: *mut Collector) -> Option<(DropFn, *mut u8, usize)> {
+    // SAFETY: the caller's; OBJECT holds for all objects that are listed.
+    unsafe {
+        let collector = &mut *collector;
+        let space = collector.space;
+        collector.drops.take_dying(&space)
+    }
+}

@@ -1,0 +1,141 @@
+//! Where objects move to: a prefix sum for each brick.
+//!
+//! A brick's entry is the new position of its first live granule less the live granules before it, which are none: so
+//! the new position of an object is the entry plus the live granules between the brick's start and the object, one
+//! population count. No forwarding word is needed, and the heap stays walkable.
+//!
+//! That takes the objects that start in a brick to move to one place. Where they do not, because a segment ends or a
+//! pinned object is in the way, the entry leads to the brick's *turns*: the positions from which on objects go elsewhere,
+//! the last one first.
+//!
+//! ```text
+//!   entry   0              does not move
+//!           base           the prefix sum
+//!           TURN | index   turns[index] --before--> turns[i] --before--> base or 0
+//! ```
+
+use super::space::{BRICK, BRICK_SHIFT, Space};
+
+/// Set in an entry that leads to a turn.
+const TURN: u32 = 1 << 31;
+
+/// From `from` on, objects of the brick go to `to` and on.
+#[derive(Clone, Copy)]
+pub(crate) struct Turn {
+    from: u32,
+    to: u32,
+    /// The entry for the objects before.
+    before: u32,
+}
+
+/// Tells new positions from old ones.
+///
+/// **Invariant `BRICK`**: an entry that is not 0 is a base or leads to turns of that brick; turns lie in descending order of
+/// `from`, which are starts of objects. After a collection all entries are 0.
+#[derive(Clone, Copy)]
+pub(crate) struct Forward {
+    space: Space,
+    turns: *const Turn,
+}
+
+impl Forward {
+    pub(super) fn new(space: Space, turns: &[Turn]) -> Forward {
+        Forward {
+            space,
+            turns: turns.as_ptr(),
+        }
+    }
+
+    /// The new position of the object at `position`.
+    ///
+    /// # Safety
+    /// LIVE: a marked object starts there; the plan is made and nothing is compacted yet, or all before it only.
+    #[inline(always)]
+    pub(super) unsafe fn position(&self, position: u32) -> u32 {
+        let brick = position >> BRICK_SHIFT;
+        // SAFETY: SPACE: the entry and the bits exist.
+        unsafe {
+            let entry = *self.space.bricks.add(brick as usize);
+            if entry == 0 {
+                return position;
+            }
+            if entry & TURN != 0 {
+                return self.turned(entry, position);
+            }
+            entry + self.space.count_live(brick << BRICK_SHIFT, position)
+        }
+    }
+
+    #[cold]
+    unsafe fn turned(&self, mut entry: u32, position: u32) -> u32 {
+        // SAFETY: BRICK: the indices are those of turns, and the bits of the brick exist.
+        unsafe {
+            while entry & TURN != 0 {
+                let turn = &*self.turns.add((entry & !TURN) as usize);
+                if position >= turn.from {
+                    return turn.to + self.space.count_live(turn.from, position);
+                }
+                entry = turn.before;
+            }
+            if entry == 0 {
+                return position;
+            }
+            entry + self.space.count_live(position & !(BRICK - 1), position)
+        }
+    }
+}
+
+/// Writes the entries while the plan goes through the objects in order.
+pub(super) struct Writer<'a> {
+    space: Space,
+    turns: &'a mut super::table::Table<Turn>,
+    /// The brick of the object noted last.
+    brick: u32,
+}
+
+impl<'a> Writer<'a> {
+    pub(super) fn new(space: Space, turns: &'a mut super::table::Table<Turn>) -> Writer<'a> {
+        turns.truncate(0);
+        Writer { space, turns, brick: 0 }
+    }
+
+    /// Notes that the object at `from` goes to `to`; `turning`, if not right behind the object before it.
+    ///
+    /// # Safety
+    /// LIVE: a marked object starts there, and it comes behind all that were noted.
+    #[inline(always)]
+    pub(super) unsafe fn note(&mut self, from: u32, to: u32, turning: bool) {
+        let brick = from >> BRICK_SHIFT;
+        if !turning && brick == self.brick {
+            return;
+        }
+        // SAFETY: SPACE: the entry and the bits exist.
+        unsafe {
+            let entry = self.space.bricks.add(brick as usize);
+            if turning {
+                let index = self.turns.len() as u32;
+                self.turns.push(Turn {
+                    from,
+                    to,
+                    before: *entry,
+                });
+                *entry = TURN | index;
+            } else {
+                *entry = to - self.space.count_live(brick << BRICK_SHIFT, from);
+            }
+        }
+        self.brick = brick;
+    }
+}
+
+/// Forgets where the objects of `from..to`, whole bricks, move to.
+///
+/// # Safety
+/// SPACE.
+pub(super) unsafe fn clear(space: &Space, from: u32, to: u32) {
+    // SAFETY: SPACE: the entries exist and are ours.
+    unsafe {
+        let entries = space.bricks.add((from >> BRICK_SHIFT) as usize);
+        core::ptr::write_bytes(entries, 0, ((to - from) >> BRICK_SHIFT) as usize);
+    }
+}

@@ -1,0 +1,219 @@
+//! The driver: one collection, phase by phase, and when there is one.
+
+use super::Collector;
+use super::card;
+use super::segment::OLDEST;
+use crate::base::granule::{GRANULE, GRANULE_SHIFT};
+
+/// How a collection ends.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Ending {
+    /// As the plan suggests.
+    Decide,
+    Compact,
+    Sweep,
+}
+
+/// What collections did, in all. They wrap.
+#[derive(Clone, Copy, Default, Debug)]
+pub(crate) struct Counters {
+    pub collections: [u32; 3],
+    pub compactions: u32,
+    pub moved: usize,
+    pub pinned: u32,
+    /// Live bytes in segments after the last collection, of the generations that it condemned.
+    pub live: usize,
+    /// A collection at each safe point.
+    pub stress: bool,
+}
+
+/// Ends the program if a collection unwinds: a panic while panicking aborts.
+struct Unfinished;
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        panic!("a collection did not end");
+    }
+}
+
+impl Collector {
+    /// Collects the generations up to `generation`.
+    ///
+    /// # Safety
+    /// PARKED.
+    #[cold]
+    #[inline(never)]
+    pub(crate) unsafe fn collect(&mut self, generation: u8, ending: Ending) {
+        let generation = generation.min(OLDEST);
+        let unfinished = Unfinished;
+        self.drop_context();
+        // SAFETY: the phases come in order, and PARKED is the caller's.
+        unsafe {
+            self.mark(generation);
+            let plan = self.plan(generation);
+            let dead = plan.extent - plan.live;
+            let compacts = match ending {
+                Ending::Decide => dead > plan.extent / 4,
+                Ending::Compact => true,
+                Ending::Sweep => false,
+            };
+            if compacts && plan.moving != 0 {
+                self.relocate(generation);
+                self.compact(generation);
+                self.counters.compactions = self.counters.compactions.wrapping_add(1);
+                self.counters.moved = self.counters.moved.wrapping_add(plan.moving << GRANULE_SHIFT);
+            } else {
+                self.drop_plan(generation);
+            }
+            self.finish(generation);
+            self.counters.live = plan.live << GRANULE_SHIFT;
+            self.budget.note(generation, self.held >> GRANULE_SHIFT, plan.live);
+            self.counters.pinned = self.pins.len() as u32;
+            let count = &mut self.counters.collections[generation as usize];
+            *count = count.wrapping_add(1);
+            #[cfg(feature = "check")]
+            self.verify();
+        }
+        core::mem::forget(unfinished);
+    }
+
+    /// Promotes what was condemned, lists gaps and starts anew, and gives empty segments back.
+    ///
+    /// # Safety
+    /// LIVE holds again; no young objects are left.
+    unsafe fn finish(&mut self, generation: u8) {
+        let (space, source) = (self.space, self.source);
+        // What generation 0 will take anyway is kept ready.
+        let mut kept = if generation == 0 { self.budget.young } else { 0 };
+        let (mut held, standard) = (self.held, self.standard);
+        self.segments.retain(|segment| {
+            if segment.generation > generation && !segment.is_touched {
+                return true;
+            }
+            // SAFETY: SPACE, LIVE: the caller's.
+            unsafe {
+                let granules = segment.granules() as usize;
+                if space.find(segment.start, segment.end, true) == segment.end {
+                    if segment.granules() != standard || segment.is_large || kept < granules {
+                        held -= granules * GRANULE;
+                        if let Some(layout) = Collector::segment_layout(segment.granules()) {
+                            source.give(space.at(segment.start), layout);
+                        }
+                        return false;
+                    }
+                    kept -= granules;
+                    segment.generation = 0;
+                } else if segment.generation <= generation {
+                    segment.generation = (generation + 1).min(OLDEST);
+                }
+                segment.is_touched = false;
+                if !segment.is_large {
+                    segment.list_gaps(&space);
+                }
+                card::note_starts(&space, segment);
+            }
+            true
+        });
+        self.held = held;
+        for segment in self.segments.as_slice() {
+            // Nothing is younger than generation 1 now; after a collection of more, nothing than generation 2.
+            if segment.generation <= generation + 1 {
+                // SAFETY: SPACE.
+                unsafe { card::fill(&space, segment.start, segment.end, false) };
+            }
+        }
+        self.young = 0;
+        self.context.scan = 0;
+    }
+
+    /// A point where a collection may be: makes one if it is due.
+    ///
+    /// # Safety
+    /// PARKED.
+    #[inline(always)]
+    pub(crate) unsafe fn safe_point(&mut self) {
+        if self.young >= self.budget.young || self.counters.stress {
+            // SAFETY: the caller's.
+            unsafe { self.collect_due() };
+        }
+    }
+
+    #[cold]
+    unsafe fn collect_due(&mut self) {
+        let (generation, ending) = if self.counters.stress {
+            let total: u32 = self.counters.collections.iter().sum();
+            let ending = if total % 5 == 4 { Ending::Sweep } else { Ending::Compact };
+            ((total % 3) as u8, ending)
+        } else {
+            (self.budget.generation(self.held >> GRANULE_SHIFT), Ending::Decide)
+        };
+        // SAFETY: the caller's.
+        unsafe { self.collect(generation, ending) };
+    }
+
+    /// Makes the context hold `n` granules, with collections if need be; tells whether it does.
+    ///
+    /// # Safety
+    /// PARKED.
+    #[cold]
+    #[inline(never)]
+    pub(crate) unsafe fn reserve(&mut self, n: u32) -> bool {
+        // SAFETY: the caller's.
+        unsafe { self.until(|collector| collector.refill(n)) }
+    }
+
+    /// Takes `n` granules, with collections if need be; null if there are none.
+    ///
+    /// # Safety
+    /// PARKED.
+    #[cold]
+    #[inline(never)]
+    pub(crate) unsafe fn allocate_collecting(&mut self, n: u32) -> *mut u8 {
+        let mut object = core::ptr::null_mut();
+        let attempt = |collector: &mut Collector| {
+            object = collector.allocate_slowly(n);
+            !object.is_null()
+        };
+        // SAFETY: the caller's.
+        unsafe { self.until(attempt) };
+        object
+    }
+
+    /// Makes room for one more handle and, if `drops`, for an object with a destructor, with collections if need be.
+    ///
+    /// # Safety
+    /// PARKED.
+    #[inline(always)]
+    pub(crate) unsafe fn reserve_entries(&mut self, drops: bool) -> bool {
+        let source = self.source;
+        let attempt = |collector: &mut Collector| {
+            collector.handles.reserve(source) && (!drops || collector.drops.reserve(source))
+        };
+        // SAFETY: the caller's.
+        attempt(self) || unsafe { self.until(attempt) }
+    }
+
+    /// Attempts something after more and more collections, until it succeeds; tells whether it did.
+    ///
+    /// # Safety
+    /// PARKED.
+    #[cold]
+    #[inline(never)]
+    unsafe fn until(&mut self, mut attempt: impl FnMut(&mut Collector) -> bool) -> bool {
+        // SAFETY: the caller's.
+        unsafe {
+            self.safe_point();
+            if attempt(self) {
+                return true;
+            }
+            if self.young != 0 {
+                self.collect(0, Ending::Compact);
+                if attempt(self) {
+                    return true;
+                }
+            }
+            self.collect(OLDEST, Ending::Compact);
+        }
+        attempt(self)
+    }
+}

@@ -1,0 +1,197 @@
+//! Allocation: a pointer that is bumped through a gap or a fresh segment, and what happens at its end.
+//!
+//! The order at the end of a stretch: gaps of segments that are a quarter free or more, in ascending order; a fresh segment;
+//! any gap. Nothing is collected here.
+
+use super::Collector;
+use super::card;
+use super::segment::{Gap, MIN_GAP, Segment};
+use super::space::BRICK;
+use crate::base::granule::{GRANULE, GRANULE_SHIFT};
+
+/// A gap that is too small for a request is dropped until the next collection if it has fewer granules than this.
+const CRUMB: u32 = 16;
+
+/// Segments whose first gap is too small that are passed over in a search.
+const PASSED: u32 = 8;
+
+/// Where the next objects go.
+///
+/// **Invariant `CONTEXT`**: the bytes from `next` up to `limit` are granules of one segment, which is touched, and in nobody's
+/// use; both are null if there are none.
+pub(crate) struct Context {
+    pub(super) next: *mut u8,
+    pub(super) limit: *mut u8,
+    /// Index of the segment below which no gap is worth a look.
+    pub(super) scan: usize,
+}
+
+impl Context {
+    pub(super) const EMPTY: Context = Context {
+        next: core::ptr::null_mut(),
+        limit: core::ptr::null_mut(),
+        scan: 0,
+    };
+
+    /// Bytes that are left.
+    #[inline(always)]
+    pub(crate) fn rest(&self) -> usize {
+        self.limit as usize - self.next as usize
+    }
+
+    /// Takes `bytes`, a multiple of the granule, if so many are left; null if not.
+    #[inline(always)]
+    pub(crate) fn bump(&mut self, bytes: usize) -> *mut u8 {
+        let object = self.next;
+        if bytes > self.rest() {
+            return core::ptr::null_mut();
+        }
+        self.next = object.wrapping_add(bytes);
+        object
+    }
+}
+
+impl Collector {
+    /// Takes `n` granules from wherever there are some, without a collection; null if nowhere. Not 0.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn allocate_slowly(&mut self, n: u32) -> *mut u8 {
+        if n >= self.large {
+            if let Some(index) = self.add_segment(n, true) {
+                return self.space.at(self.segments.as_slice()[index].start);
+            }
+        }
+        let bytes = (n as usize) << GRANULE_SHIFT;
+        if self.refill(n) {
+            self.context.bump(bytes)
+        } else {
+            core::ptr::null_mut()
+        }
+    }
+
+    /// Makes the context hold at least `n` granules; tells whether it does.
+    pub(super) fn refill(&mut self, n: u32) -> bool {
+        let bytes = (n as usize) << GRANULE_SHIFT;
+        if self.context.rest() >= bytes {
+            return true;
+        }
+        self.retire();
+        self.refill_from_gaps(n, true) || self.refill_from_segment(n) || self.refill_from_gaps(n, false)
+    }
+
+    /// Gives the rest of the context back to its segment.
+    pub(super) fn retire(&mut self) {
+        let granules = (self.context.rest() >> GRANULE_SHIFT) as u32;
+        if granules >= MIN_GAP {
+            let position = self.space.position(self.context.next);
+            let index = self.segment_of(position);
+            let gap = Gap { position, granules };
+            // SAFETY: CONTEXT: the rest is a segment's memory that nobody uses, and nobody will.
+            unsafe { self.segments.as_mut_slice()[index].push_gap(&self.space, gap) };
+            self.context.scan = self.context.scan.min(index);
+            self.young = self.young.saturating_sub(granules as usize);
+        }
+        self.drop_context();
+    }
+
+    /// Forgets what the context holds.
+    pub(super) fn drop_context(&mut self) {
+        self.context.next = core::ptr::null_mut();
+        self.context.limit = core::ptr::null_mut();
+    }
+
+    /// Puts a stretch of a touched segment, which nobody uses, into the context.
+    fn set_context(&mut self, position: u32, granules: u32) {
+        self.context.next = self.space.at(position);
+        self.context.limit = self.context.next.wrapping_add((granules as usize) << GRANULE_SHIFT);
+        self.young += granules as usize;
+    }
+
+    fn refill_from_gaps(&mut self, n: u32, thrifty: bool) -> bool {
+        let mut index = if thrifty { self.context.scan } else { 0 };
+        let mut passed = 0;
+        while index < self.segments.len() && passed < PASSED {
+            let space = self.space;
+            let segment = &mut self.segments.as_mut_slice()[index];
+            let is_worthwhile = !thrifty || segment.generation == 0 || segment.free >= segment.granules() / 4;
+            if is_worthwhile {
+                if let Some(gap) = take_gap(segment, &space, n) {
+                    self.set_context(gap.position, gap.granules);
+                    return true;
+                }
+                passed += u32::from(segment.gaps != 0 && thrifty);
+            }
+            if thrifty && index == self.context.scan && (!is_worthwhile || segment.gaps == 0) {
+                self.context.scan += 1;
+            }
+            index += 1;
+        }
+        false
+    }
+
+    fn refill_from_segment(&mut self, n: u32) -> bool {
+        let standard = self.add_segment(n.max(self.standard), false);
+        let Some(index) = standard.or_else(|| self.add_segment(n, false)) else {
+            return false;
+        };
+        let segment = self.segments.as_slice()[index];
+        self.young -= segment.granules() as usize; // counted once, by the context
+        self.set_context(segment.start, segment.granules());
+        true
+    }
+
+    /// Takes a segment of at least `n` granules from the heap; returns its index.
+    fn add_segment(&mut self, n: u32, is_large: bool) -> Option<usize> {
+        let granules = n.checked_next_multiple_of(BRICK)?;
+        if !self.reserve_tables(self.segments.len() + 1, self.handles.pins()) {
+            return None;
+        }
+        let block = self.source.take(Collector::segment_layout(granules)?);
+        if block.is_null() {
+            return None;
+        }
+        let start = self.space.position(block);
+        let segment = Segment {
+            start,
+            end: start + granules,
+            generation: 0,
+            is_large,
+            is_touched: true,
+            gaps: 0,
+            free: 0,
+        };
+        // SAFETY: SPACE: the block lies in the span and starts and ends at bricks; its entries are this arena's from now on.
+        unsafe {
+            self.space.clear_live(segment.start, segment.end);
+            card::fill(&self.space, segment.start, segment.end, false);
+        }
+        let index = self.segments.as_slice().partition_point(|other| other.start < start);
+        self.segments.insert(index, segment);
+        if index <= self.context.scan {
+            self.context.scan += 1;
+        }
+        self.young += granules as usize;
+        self.held += granules as usize * GRANULE;
+        Some(index)
+    }
+}
+
+/// Takes the first gap of a segment's list if `n` granules fit; drops those before it that are hardly worth listing.
+fn take_gap(segment: &mut Segment, space: &super::space::Space, n: u32) -> Option<Gap> {
+    while let Some(gap) = segment.first_gap(space) {
+        if gap.granules < n && gap.granules >= CRUMB {
+            return None;
+        }
+        segment.pop_gap(space);
+        if gap.granules >= n {
+            segment.is_touched = true;
+            if segment.generation > 0 {
+                // What is made there may become old in place, and refer to what is younger or moves.
+                // SAFETY: SPACE: a gap lies in its segment.
+                unsafe { card::fill(space, gap.position, gap.position + gap.granules, true) };
+            }
+            return Some(gap);
+        }
+    }
+    None
+}

@@ -1,0 +1,128 @@
+//! Objects with destructors: which there are, and which wait for theirs.
+//!
+//! A destructor is user code, so it does not run in a collection. An object that is found dead is *dying* from then on: its
+//! slots are emptied and its memory stays, until a poll has run its destructor.
+
+use super::object::{self, Descriptor};
+use super::source::Source;
+use super::space::Space;
+use super::table::Table;
+use super::visit::Visitor;
+
+/// Set in the entry of a dying object.
+const DYING: u32 = 1 << 31;
+
+/// The objects whose types have something to drop.
+///
+/// **Invariant `DROPS`**: an entry is the position of an object whose descriptor has `drop` and whose value was not dropped;
+/// there is one entry for each such object. The slots of a dying one are empty.
+pub(crate) struct Drops {
+    table: Table<u32>,
+    dying: u32,
+}
+
+impl Drops {
+    pub(crate) const EMPTY: Drops = Drops {
+        table: Table::EMPTY,
+        dying: 0,
+    };
+
+    /// Objects with destructors, dying ones included.
+    pub(crate) fn count(&self) -> usize {
+        self.table.len()
+    }
+
+    pub(crate) fn dying(&self) -> usize {
+        self.dying as usize
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        self.table.bytes()
+    }
+
+    /// Makes room for one more object; tells whether there is.
+    #[inline(always)]
+    pub(crate) fn reserve(&mut self, source: &dyn Source) -> bool {
+        let len = self.table.len() + 1;
+        self.table.reserve(len, source)
+    }
+
+    /// Adds an object, for which room was made.
+    pub(crate) fn push(&mut self, position: u32) {
+        self.table.push(position);
+    }
+
+    /// Takes an object off the list.
+    pub(crate) fn remove(&mut self, position: u32) {
+        if let Some(index) = self.table.as_slice().iter().rposition(|entry| *entry == position) {
+            self.table.swap_remove(index);
+        }
+    }
+
+    /// Marks the objects that were dying already.
+    pub(super) fn mark_dying(&self, visitor: &mut Visitor) {
+        if self.dying == 0 {
+            return;
+        }
+        for entry in self.table.as_slice() {
+            if entry & DYING != 0 {
+                visitor.mark(entry & !DYING);
+            }
+        }
+    }
+
+    /// Finds the objects that have died, marks them and empties their slots with `sever`.
+    ///
+    /// # Safety
+    /// LIVE and OBJECT hold, and all that lives is marked.
+    pub(super) unsafe fn find_dead(&mut self, space: &Space, sever: &mut Visitor) {
+        for entry in self.table.as_mut_slice() {
+            // SAFETY: DROPS: entries are positions of objects.
+            unsafe {
+                if *entry & DYING == 0 && !space.is_live(*entry) {
+                    let object = space.at(*entry);
+                    space.set_live(*entry, *entry + object::size(object));
+                    object::trace(object, sever);
+                    *entry |= DYING;
+                    self.dying += 1;
+                }
+            }
+        }
+    }
+
+    /// Replaces the positions by new ones.
+    pub(super) fn relocate(&mut self, mut moved: impl FnMut(u32) -> u32) {
+        for entry in self.table.as_mut_slice() {
+            *entry = moved(*entry & !DYING) | (*entry & DYING);
+        }
+    }
+
+    /// Takes a dying object off the list and marks its value as dropped. Whoever gets it drops the value: function,
+    /// value and length.
+    ///
+    /// # Safety
+    /// OBJECT holds.
+    pub(crate) unsafe fn take_dying(&mut self, space: &Space) -> Option<(object::DropFn, *mut u8, usize)> {
+        if self.dying == 0 {
+            return None;
+        }
+        let index = self.table.as_slice().iter().rposition(|entry| entry & DYING != 0)?;
+        let object = space.at(self.table.swap_remove(index) & !DYING);
+        self.dying -= 1;
+        // SAFETY: DROPS: the object is one whose type has a destructor and a descriptor for when it has run, which agrees with
+        // the first in all but that.
+        unsafe {
+            let descriptor = object::descriptor(object);
+            let (drop, dead) = (descriptor.drop?, descriptor.dead?);
+            let value = object::value(object);
+            let len = object::len(object);
+            object.cast::<&'static Descriptor>().write(dead);
+            Some((drop, value, len))
+        }
+    }
+
+    pub(crate) fn free(&mut self, source: &dyn Source) {
+        self.table.free(source);
+        self.dying = 0;
+    }
+}

@@ -1,0 +1,146 @@
+//! Handles: references from outside of the heap, which the collector knows and changes.
+
+use super::source::Source;
+use super::table::Table;
+
+/// What a handle does to its object.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u32)]
+pub(crate) enum Kind {
+    /// Keeps it alive.
+    Strong = 1,
+    /// Becomes 0 when it dies.
+    Weak = 2,
+    /// Keeps it alive, and where it is.
+    Pinned = 3,
+}
+
+const FREE: u32 = 0;
+const KIND_BITS: u32 = 2;
+
+/// A handle: the position of an object, or 0, and the kind. A free one: `FREE`, and above that the index of the next free one
+/// plus 1.
+#[derive(Clone, Copy)]
+struct Handle {
+    position: u32,
+    tag: u32,
+}
+
+/// The handles of an arena.
+///
+/// **Invariant `HANDLE`**: an index that [`Handles::add`] returned is that of a handle until [`Handles::remove`] is called
+/// with it; its position is that of a live object, or 0 if it is weak.
+pub(crate) struct Handles {
+    table: Table<Handle>,
+    /// The index of the first free handle plus 1.
+    free: u32,
+    count: u32,
+    pins: u32,
+}
+
+impl Handles {
+    pub(crate) const EMPTY: Handles = Handles {
+        table: Table::EMPTY,
+        free: 0,
+        count: 0,
+        pins: 0,
+    };
+
+    pub(crate) fn count(&self) -> usize {
+        self.count as usize
+    }
+
+    /// Handles that pin.
+    pub(crate) fn pins(&self) -> usize {
+        self.pins as usize
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        self.table.bytes()
+    }
+
+    /// Makes sure that one more handle can be added without memory; tells whether it can.
+    #[inline(always)]
+    pub(crate) fn reserve(&mut self, source: &dyn Source) -> bool {
+        self.free != 0 || {
+            let len = self.table.len() + 1;
+            self.table.reserve(len, source)
+        }
+    }
+
+    /// A handle for the object at `position`; nothing if there is no memory for it. Amortised O(1).
+    #[inline(always)]
+    pub(crate) fn add(&mut self, position: u32, kind: Kind, source: &dyn Source) -> Option<u32> {
+        let handle = Handle {
+            position,
+            tag: kind as u32,
+        };
+        let index = if self.free != 0 {
+            let index = self.free - 1;
+            let place = &mut self.table.as_mut_slice()[index as usize];
+            self.free = place.tag >> KIND_BITS;
+            *place = handle;
+            index
+        } else {
+            let len = self.table.len();
+            // Indices have the bits that the tag leaves.
+            if len >= 1 << (u32::BITS - KIND_BITS - 1) || !self.table.reserve(len + 1, source) {
+                return None;
+            }
+            self.table.push(handle);
+            len as u32
+        };
+        self.count += 1;
+        self.pins += u32::from(kind == Kind::Pinned);
+        Some(index)
+    }
+
+    /// Gives a handle up.
+    ///
+    /// # Safety
+    /// HANDLE: it was added and not removed since.
+    #[inline(always)]
+    pub(crate) unsafe fn remove(&mut self, index: u32) {
+        let place = &mut self.table.as_mut_slice()[index as usize];
+        self.pins -= u32::from(place.tag == Kind::Pinned as u32);
+        place.tag = self.free << KIND_BITS | FREE;
+        self.free = index + 1;
+        self.count -= 1;
+    }
+
+    /// The position that a handle holds.
+    ///
+    /// # Safety
+    /// HANDLE.
+    #[inline(always)]
+    pub(crate) unsafe fn get(&self, index: u32) -> u32 {
+        // SAFETY: HANDLE: the index is below the table's length.
+        unsafe { self.table.at(index).position }
+    }
+
+    /// Changes the position that a handle holds.
+    #[inline(always)]
+    pub(crate) fn set(&mut self, index: u32, position: u32) {
+        self.table.as_mut_slice()[index as usize].position = position;
+    }
+
+    /// Calls `visit` with the kind and the position of each handle that has one.
+    pub(crate) fn each(&mut self, mut visit: impl FnMut(Kind, &mut u32)) {
+        for handle in self.table.as_mut_slice() {
+            let kind = match handle.tag {
+                1 => Kind::Strong,
+                2 => Kind::Weak,
+                3 => Kind::Pinned,
+                _ => continue,
+            };
+            if handle.position != 0 {
+                visit(kind, &mut handle.position);
+            }
+        }
+    }
+
+    pub(crate) fn free(&mut self, source: &dyn Source) {
+        self.table.free(source);
+        *self = Handles::EMPTY;
+    }
+}

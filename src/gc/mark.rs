@@ -1,0 +1,82 @@
+//! The mark phase: finds what lives, from the handles and the dirty cards.
+
+use super::Collector;
+use super::card;
+use super::handle::Kind;
+use super::object;
+use super::visit::{Task, Visitor};
+
+impl Collector {
+    /// A visitor for one phase.
+    pub(super) fn visitor(&mut self, task: Task) -> Visitor {
+        let stack = self.stack.as_mut_slice();
+        Visitor {
+            space: self.space,
+            task,
+            stack: stack.as_mut_ptr(),
+            depth: 0,
+            capacity: stack.len(),
+            overflowed: false,
+        }
+    }
+
+    /// Marks what lives in the generations up to `generation`, and what is young anywhere. Weak handles of the dead become
+    /// empty; dead objects with destructors become dying ones.
+    ///
+    /// # Safety
+    /// The collector's invariants hold, and no reference to an object exists.
+    pub(super) unsafe fn mark(&mut self, generation: u8) {
+        // SAFETY: LIVE: clearing the bits makes the condemned objects young; all that is alive is marked below.
+        unsafe {
+            for segment in self.segments.as_slice() {
+                if segment.generation <= generation {
+                    self.space.clear_live(segment.start, segment.end);
+                }
+            }
+            let mut visitor = self.visitor(Task::Mark);
+            self.handles.each(|kind, position| {
+                if kind != Kind::Weak {
+                    visitor.mark(*position);
+                    visitor.drain();
+                }
+            });
+            self.drops.mark_dying(&mut visitor);
+            visitor.drain();
+            for segment in self.segments.as_slice() {
+                if segment.generation > generation {
+                    card::visit_dirty(segment, &mut visitor);
+                }
+            }
+            self.rescan(generation, &mut visitor);
+            let space = self.space;
+            self.handles.each(|kind, position| {
+                if kind == Kind::Weak && !space.is_live(*position) {
+                    *position = 0;
+                }
+            });
+            visitor.task = Task::Sever;
+            self.drops.find_dead(&space, &mut visitor);
+        }
+    }
+
+    /// Traces all marked objects again until the mark stack has held everything.
+    ///
+    /// # Safety
+    /// As for [`Collector::mark`].
+    unsafe fn rescan(&self, generation: u8, visitor: &mut Visitor) {
+        let space = self.space;
+        while core::mem::take(&mut visitor.overflowed) {
+            for segment in self.segments.as_slice() {
+                if segment.generation <= generation || segment.is_touched {
+                    // SAFETY: LIVE: objects are marked whole, so the walk meets each at its start.
+                    unsafe {
+                        segment.each_live(&space, |position, _| {
+                            object::trace(space.at(position), visitor);
+                            visitor.drain();
+                        });
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! Segments: blocks of the native heap that objects lie in.
+//!
+//! ```text
+//!   start (a brick)                                              end (a brick)
+//!   | object | object |  gap  | object | gap | object |   gap .. |
+//!                       next, size --------> next, size ------> 0
+//! ```
+//!
+//! Gaps of [`MIN_GAP`] granules and more are threaded through the memory itself, in ascending order; what is smaller waits
+//! for the next compaction.
+//!
+//! **Invariant `SEGMENT`**: segments are blocks taken from the source, sorted, and do not overlap. A gap in the list is
+//! memory of its segment that is in nobody's use, and its first granule holds the position of the next gap, or 0, and its
+//! size in granules.
+
+use super::object;
+use super::space::Space;
+
+/// Granules of the smallest gap that is listed.
+pub(crate) const MIN_GAP: u32 = 4;
+
+/// The oldest generation.
+pub(crate) const OLDEST: u8 = 2;
+
+/// One block that objects lie in.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Segment {
+    pub start: u32,
+    pub end: u32,
+    pub generation: u8,
+    /// It holds a single object, which does not move.
+    pub is_large: bool,
+    /// Objects were allocated in it since the last collection.
+    pub is_touched: bool,
+    /// The first listed gap, or 0.
+    pub gaps: u32,
+    /// Granules in listed gaps.
+    pub free: u32,
+}
+
+/// A gap: where, and how many granules.
+#[derive(Clone, Copy)]
+pub(crate) struct Gap {
+    pub position: u32,
+    pub granules: u32,
+}
+
+impl Segment {
+    pub(crate) fn granules(&self) -> u32 {
+        self.end - self.start
+    }
+
+    /// Calls `visit` with position and size of each live object, in order.
+    ///
+    /// # Safety
+    /// SPACE and LIVE hold for the segment.
+    #[inline(always)]
+    pub(crate) unsafe fn each_live(&self, space: &Space, mut visit: impl FnMut(u32, u32)) {
+        let mut at = self.start;
+        // SAFETY: LIVE: a set bit that does not follow an object's granule is an object's first one.
+        unsafe {
+            loop {
+                at = space.find(at, self.end, true);
+                if at >= self.end {
+                    return;
+                }
+                let size = object::size(space.at(at));
+                visit(at, size);
+                at += size;
+            }
+        }
+    }
+
+    /// Lists the gaps between the live objects anew; returns the granules of all gaps. O(words of live bits).
+    ///
+    /// # Safety
+    /// SPACE and LIVE hold for the segment, and no young objects lie in it.
+    pub(crate) unsafe fn list_gaps(&mut self, space: &Space) -> u32 {
+        let (mut at, mut dead) = (self.start, 0);
+        (self.gaps, self.free) = (0, 0);
+        let mut last = 0;
+        // SAFETY: SPACE: positions of the segment; LIVE: what has no bits is in nobody's use.
+        unsafe {
+            loop {
+                let gap = space.find(at, self.end, false);
+                if gap >= self.end {
+                    return dead;
+                }
+                at = space.find(gap, self.end, true);
+                dead += at - gap;
+                poison(space, gap, at);
+                if at - gap >= MIN_GAP {
+                    if last == 0 {
+                        self.gaps = gap;
+                    } else {
+                        space.at(last).cast::<u32>().write(gap);
+                    }
+                    space.at(gap).cast::<[u32; 2]>().write([0, at - gap]);
+                    self.free += at - gap;
+                    last = gap;
+                }
+            }
+        }
+    }
+
+    /// The first gap of the list.
+    pub(crate) fn first_gap(&self, space: &Space) -> Option<Gap> {
+        if self.gaps == 0 {
+            return None;
+        }
+        // SAFETY: SEGMENT: a gap's first granule holds two words.
+        let [_, granules] = unsafe { *space.at(self.gaps).cast::<[u32; 2]>() };
+        Some(Gap {
+            position: self.gaps,
+            granules,
+        })
+    }
+
+    /// Takes the first gap off the list.
+    pub(crate) fn pop_gap(&mut self, space: &Space) {
+        if let Some(gap) = self.first_gap(space) {
+            // SAFETY: SEGMENT: as above.
+            self.gaps = unsafe { *space.at(gap.position).cast::<u32>() };
+            self.free -= gap.granules;
+        }
+    }
+
+    /// Puts a gap at the head of the list.
+    ///
+    /// # Safety
+    /// It is memory of this segment, at least one granule, in nobody's use.
+    pub(crate) unsafe fn push_gap(&mut self, space: &Space, gap: Gap) {
+        // SAFETY: SPACE: the granule is the segment's, and nobody's now.
+        unsafe {
+            space
+                .at(gap.position)
+                .cast::<[u32; 2]>()
+                .write([self.gaps, gap.granules])
+        };
+        self.gaps = gap.position;
+        self.free += gap.granules;
+    }
+}
+
+/// Overwrites what must not be read any more. Feature `check`.
+///
+/// # Safety
+/// The memory of `from..to` is a segment's, and in nobody's use.
+#[inline(always)]
+pub(crate) unsafe fn poison(space: &Space, from: u32, to: u32) {
+    if cfg!(feature = "check") && from < to {
+        let bytes = (to - from) as usize * crate::base::granule::GRANULE;
+        // SAFETY: the caller's.
+        unsafe { space.at(from).write_bytes(0xDB, bytes) };
+    }
+}

@@ -1,0 +1,23 @@
+//! Where an arena's memory comes from: the door to the native heap.
+
+use core::alloc::Layout;
+use core::ptr::NonNull;
+
+/// A heap that gives whole blocks of one span to arenas and takes them back. Every [`Heap`](crate::Heap) is one.
+///
+/// # Safety
+/// `span` is always the same once there is one. A block from `take` lies in it, is as aligned as asked, and belongs to
+/// the caller until it is given back. All blocks may be accessed through the pointer that `span` returns.
+pub unsafe trait Source {
+    /// The first byte that blocks are taken from, and how many bytes there are; nothing before the heap has memory.
+    fn span(&self) -> Option<(NonNull<u8>, usize)>;
+
+    /// Takes a block, of at least one byte; null if there is none. Its contents are undefined.
+    fn take(&self, layout: Layout) -> *mut u8;
+
+    /// Gives a block back.
+    ///
+    /// # Safety
+    /// It was taken from here with this layout, and is used by nobody any more.
+    unsafe fn give(&self, block: *mut u8, layout: Layout);
+}
