@@ -43,20 +43,27 @@ pub(super) unsafe fn fill(space: &Space, from: u32, to: u32, dirty: bool) {
     }
 }
 
-/// Visits the slots in the dirty bricks of a segment.
+/// The object that was visited last, and how many of its elements: what overlaps two dirty bricks is visited once.
+#[derive(Clone, Copy, Default)]
+struct Visited {
+    position: u32,
+    elements: usize,
+}
+
+/// Visits the slots in the dirty bricks of a segment, each once.
 ///
 /// # Safety
 /// SPACE, LIVE and FIRST hold for the segment.
 pub(super) unsafe fn visit_dirty(segment: &Segment, visitor: &mut Visitor) {
     let space = visitor.space;
     let (first, end) = (segment.start >> BRICK_SHIFT, segment.end >> BRICK_SHIFT);
-    let mut brick = first;
+    let (mut brick, mut last) = (first, Visited::default());
     while brick < end {
         // SAFETY: SPACE: the card exists; a brick of the segment.
         unsafe {
             brick = next_dirty(&space, brick, end);
             if brick < end {
-                visit_brick(segment, brick, visitor);
+                visit_brick(segment, brick, &mut last, visitor);
                 brick += 1;
             }
         }
@@ -82,7 +89,7 @@ unsafe fn next_dirty(space: &Space, from: u32, to: u32) -> u32 {
 ///
 /// # Safety
 /// As for [`visit_dirty`].
-unsafe fn visit_brick(segment: &Segment, brick: u32, visitor: &mut Visitor) {
+unsafe fn visit_brick(segment: &Segment, brick: u32, last: &mut Visited, visitor: &mut Visitor) {
     let space = visitor.space;
     let (from, to) = (brick << BRICK_SHIFT, (brick + 1) << BRICK_SHIFT);
     // SAFETY: FIRST: the walk begins at the start of an object or at that of the segment; a run of set bits starts with an
@@ -98,7 +105,9 @@ unsafe fn visit_brick(segment: &Segment, brick: u32, visitor: &mut Visitor) {
             let end = at + object::size(object);
             if end > from {
                 let bytes = |position: u32| (position.saturating_sub(at) as usize) << GRANULE_SHIFT;
-                object::trace_part(object, bytes(from), bytes(to), visitor);
+                let visited = if last.position == at { last.elements } else { 0 };
+                let elements = object::trace_part(object, bytes(from), bytes(to), visited, visitor);
+                *last = Visited { position: at, elements };
                 visitor.drain();
             }
             at = end;

@@ -157,22 +157,29 @@ pub(crate) unsafe fn trace(object: *mut u8, visitor: &mut Visitor) {
     }
 }
 
-/// Visits the slots of the elements that lie, in part, in the bytes `from..to` of the object.
+/// Visits the slots of the elements that lie, in part, in the bytes `from..to` of the object, but for those before the element
+/// `visited`; returns the element behind the last one.
 ///
 /// # Safety
 /// OBJECT.
-pub(crate) unsafe fn trace_part(object: *mut u8, from: usize, to: usize, visitor: &mut Visitor) {
+pub(crate) unsafe fn trace_part(
+    object: *mut u8,
+    from: usize,
+    to: usize,
+    visited: usize,
+    visitor: &mut Visitor,
+) -> usize {
     // SAFETY: OBJECT: as in `trace`; no element behind the last one is asked for.
     unsafe {
         let descriptor = descriptor(object);
-        if let Some(trace) = descriptor.trace {
-            let (offset, element) = (descriptor.offset as usize, (descriptor.element as usize).max(1));
-            let first = from.saturating_sub(offset) / element;
-            let last = to.saturating_sub(offset).div_ceil(element).min(len(object));
-            if first < last {
-                trace(object.add(offset), first, last, visitor);
-            }
+        let Some(trace) = descriptor.trace else { return 0 };
+        let (offset, element) = (descriptor.offset as usize, (descriptor.element as usize).max(1));
+        let first = (from.saturating_sub(offset) / element).max(visited);
+        let last = to.saturating_sub(offset).div_ceil(element).min(len(object));
+        if first < last {
+            trace(object.add(offset), first, last, visitor);
         }
+        last.max(visited)
     }
 }
 
