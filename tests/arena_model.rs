@@ -1,5 +1,4 @@
 //! Random programs on an arena, beside a model that knows every object, its contents and what refers to it.
-#![cfg(feature = "derive")]
 
 mod support;
 

@@ -8,7 +8,7 @@ use super::error::OutOfMemory;
 use super::gc::Gc;
 use super::stats::ArenaStats;
 use super::trace::Object;
-use crate::base::granule::granules;
+use crate::base::granule::GRANULE;
 use crate::gc::Collector;
 use crate::gc::collect::Ending;
 
@@ -103,7 +103,8 @@ impl<A: Brand> Cx<A> {
     /// There is no such room in one piece, even after a full collection.
     pub fn reserve(&mut self, bytes: usize) -> Result<(), OutOfMemory> {
         let error = OutOfMemory { requested: bytes };
-        let n = u32::try_from(granules(bytes)).map_err(|_| error)?;
+        let n = bytes.checked_next_multiple_of(GRANULE).ok_or(error)? / GRANULE;
+        let n = u32::try_from(n).map_err(|_| error)?;
         // SAFETY: PARKED, as in `collect`.
         let has_room = bytes == 0 || unsafe { self.collector_mut().reserve(n) };
         has_room.then_some(()).ok_or(error)
@@ -141,5 +142,5 @@ impl<A: Brand> Cx<A> {
 /// Bytes that an object of this type takes, with its header.
 pub const fn size_of_object<T>() -> usize {
     let bytes = crate::gc::object::offset_of_value::<T>() + size_of::<T>();
-    bytes.next_multiple_of(crate::base::granule::GRANULE)
+    bytes.next_multiple_of(GRANULE)
 }

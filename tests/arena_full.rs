@@ -1,0 +1,161 @@
+//! No memory, at any one point of a program: an error, and everything stays usable.
+
+mod support;
+
+use std::alloc::{GlobalAlloc, Layout};
+use std::cell::Cell;
+use std::rc::Rc;
+
+use support::Memory;
+use terrace::*;
+
+brand!(Here);
+
+#[derive(Trace)]
+struct Node<'g> {
+    value: u32,
+    next: Slot<'g, Node<'g>, Here>,
+    counted: Option<Plain<Counted>>,
+}
+
+struct Counted(Rc<Cell<isize>>);
+
+impl Counted {
+    fn new(count: &Rc<Cell<isize>>) -> Counted {
+        count.set(count.get() + 1);
+        Counted(count.clone())
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.set(self.0.get() - 1);
+    }
+}
+
+/// All native memory that can be had.
+fn hog(heap: &LocalHeap) -> Vec<(*mut u8, Layout)> {
+    let mut blocks = Vec::new();
+    for size in [4096, 512, 64, 8] {
+        let layout = Layout::from_size_align(size, 8).unwrap();
+        loop {
+            // SAFETY: the layout's size is not 0.
+            let block = unsafe { heap.alloc(layout) };
+            if block.is_null() {
+                break;
+            }
+            blocks.push((block, layout));
+        }
+    }
+    blocks
+}
+
+/// A program of `STEPS` steps that allocate; what cannot be had at the step `hungry` is done without.
+struct Script {
+    step: usize,
+    hungry: usize,
+    heap: &'static LocalHeap,
+    failures: usize,
+}
+
+const STEPS: usize = 120;
+
+impl Script {
+    fn attempt<R, E>(&mut self, allocate: impl FnOnce() -> Result<R, E>) -> Option<R> {
+        let blocks = if self.step == self.hungry {
+            hog(self.heap)
+        } else {
+            Vec::new()
+        };
+        let result = allocate();
+        for (block, layout) in blocks {
+            // SAFETY: the block is this heap's, of this layout.
+            unsafe { self.heap.dealloc(block, layout) };
+        }
+        if result.is_err() {
+            assert_eq!(self.step, self.hungry, "there is memory otherwise");
+            self.failures += 1;
+        }
+        self.step += 1;
+        result.ok()
+    }
+}
+
+fn run(hungry: usize, collect: bool) -> usize {
+    let memory = Memory::new(48 << 10);
+    let heap: &'static LocalHeap = Box::leak(Box::new(LocalHeap::new()));
+    // SAFETY: the memory is this heap's until the end of the function, where nothing of it is in use any more.
+    unsafe { heap.claim_raw(memory.start(), 48 << 10).unwrap() };
+    let count = Rc::new(Cell::new(0));
+    let mut script = Script {
+        step: 0,
+        hungry,
+        heap,
+        failures: 0,
+    };
+    let Some(mut arena) = script.attempt(|| Arena::<Here>::branded(heap)) else {
+        return 1;
+    };
+    arena.enter(|cx| {
+        let mut lists: Vec<(Root<Node<'static>, Here>, u32)> = Vec::new();
+        let mut others = Vec::new();
+        while script.step < STEPS {
+            let value = script.step as u32;
+            let made = script.attempt(|| {
+                cx.new::<Node>(|g| Node {
+                    value,
+                    next: lists.last().map_or(Slot::null(), |(last, _)| Slot::new(g, last.get(g))),
+                    counted: Some(Plain(Counted::new(&count))),
+                })
+            });
+            lists.extend(made.map(|made| (made, value)));
+            others.extend(script.attempt(|| cx.new_slice::<u32>(value as usize, |_, i| i as u32)));
+            script.attempt(|| {
+                cx.try_new(Node {
+                    value,
+                    next: Slot::null(),
+                    counted: Some(Plain(Counted::new(&count))),
+                })
+                .map(|_| ())
+            });
+            if let Some(last) = others.last() {
+                let pinned = script.attempt(|| cx.pin(last.get(cx)));
+                assert!(pinned.is_none_or(|pinned| pinned.iter().enumerate().all(|(i, value)| i == *value as usize)));
+            }
+            let weak = lists
+                .first()
+                .and_then(|(first, _)| script.attempt(|| cx.weak::<Node>(first.get(cx))));
+            if collect {
+                cx.collect(Generation::Young);
+            }
+            assert!(weak.is_none_or(|weak| weak.get(cx).is_some()));
+        }
+        for (root, value) in &lists {
+            assert_eq!(root.get(cx).value, *value);
+        }
+        cx.compact();
+        cx.poll();
+        let (mut at, mut expected) = (lists.last().map(|(last, _)| last.get(cx)), lists.iter().rev());
+        while let Some(node) = at {
+            assert_eq!(Some(node.value), expected.next().map(|(_, value)| *value));
+            assert!(node.counted.is_some());
+            at = node.next.get(cx);
+        }
+        assert_eq!(count.get(), lists.len() as isize, "nothing is lost, nor dropped twice");
+    });
+    drop(arena);
+    assert_eq!(count.get(), 0);
+    heap.check().unwrap();
+    script.failures
+}
+
+#[test]
+fn e3_any_allocation_may_fail() {
+    let step = if support::scale() < 100 { 17 } else { 1 };
+    let failures: usize = (0..STEPS)
+        .step_by(step)
+        .map(|hungry| run(hungry, false) + run(hungry, true))
+        .sum();
+    assert!(failures > 0);
+    println!("{failures} failures");
+}

@@ -1,0 +1,10 @@
+//! Nor is a borrow.
+
+use terrace::*;
+
+#[derive(Trace)]
+struct Holder<'g> {
+    text: &'g str,
+}
+
+fn main() {}
