@@ -53,6 +53,7 @@ mod notify;
 mod region;
 
 pub use arena::Arena;
+pub use arena::alloc::Byte;
 #[doc(hidden)]
 pub use arena::brand::BrandState;
 pub use arena::brand::{Brand, Main};

@@ -183,7 +183,7 @@ fn c16_pinned_objects_stay_and_the_gaps_before_them_are_used() {
         drop(pins);
         cx.compact();
         assert!(cx.stats().held <= live.next_multiple_of(8192));
-        assert!(heap.stats().used < before);
+        assert!(heap.stats().used <= before);
     });
 }
 
@@ -388,7 +388,7 @@ fn e1_an_arenas_memory_goes_back_to_the_heap() {
         drop(roots);
         cx.compact();
         // SAFETY: the layout's size is not 0.
-        let block = unsafe { std::alloc::GlobalAlloc::alloc(heap, std::alloc::Layout::new::<[u8; 20 << 10]>()) };
-        assert!(!block.is_null(), "{}", cx.stats());
+        let block = unsafe { std::alloc::GlobalAlloc::alloc(heap, std::alloc::Layout::new::<[u8; 40 << 10]>()) };
+        assert!(!block.is_null(), "{}", heap.stats());
     });
 }

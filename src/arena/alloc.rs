@@ -15,6 +15,9 @@ use crate::gc::Collector;
 use crate::gc::handle::Kind;
 use crate::gc::object::{Descriptor, length_of, offset_of_elements};
 
+/// A byte that may hold anything, and is changed by whoever shares it.
+pub type Byte = Cell<MaybeUninit<u8>>;
+
 /// Bytes of a slice object, a multiple of the granule; nothing if no object can be so large.
 fn size_of_slice<T>(len: usize) -> Option<usize> {
     let bytes = len
@@ -89,6 +92,7 @@ impl<A: Brand> Cx<A> {
     /// # Errors
     /// There is no room, even after a full collection; `init` did not run then.
     #[inline]
+    #[allow(clippy::new_ret_no_self, reason = "a token makes objects")]
     pub fn new<T: Rebind>(
         &mut self,
         init: impl for<'g> FnOnce(&'g Cx<A>) -> T::At<'g>,
@@ -204,8 +208,7 @@ impl<A: Brand> Cx<A> {
     ///
     /// # Errors
     /// As for [`Cx::new`].
-    pub fn new_buffer(&mut self, len: usize) -> Result<Root<[Cell<MaybeUninit<u8>>], A>, OutOfMemory> {
-        type Byte = Cell<MaybeUninit<u8>>;
+    pub fn new_buffer(&mut self, len: usize) -> Result<Root<[Byte], A>, OutOfMemory> {
         let bytes = size_of_slice::<Byte>(len).ok_or(OutOfMemory { requested: usize::MAX })?;
         let object = self.bump_collecting(bytes, false)?;
         let unfinished = Unfinished::new(self, object, false)?;

@@ -3,7 +3,7 @@
 use core::marker::PhantomData;
 use core::ptr::NonNull;
 
-use super::brand::{Brand, BrandState, Main, Phase};
+use super::brand::{Brand, BrandState, Branded, Main, Phase};
 use super::cx::Cx;
 use super::error::ArenaError;
 use super::stats::ArenaStats;
@@ -20,7 +20,7 @@ use crate::gc::source::Source;
 /// taken, until the last of them is gone. Not for interrupts.
 pub struct Arena<A: Brand = Main> {
     collector: NonNull<Collector>,
-    brand: PhantomData<(fn(A) -> A, *mut ())>,
+    brand: Branded<A>,
 }
 
 impl Arena<Main> {

@@ -1,5 +1,6 @@
 //! Brands: which arena a reference belongs to, as a type.
 
+use core::marker::PhantomData;
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, Ordering};
 
 use crate::gc::Collector;
@@ -35,6 +36,12 @@ brand!(
     /// The brand of a program's only arena: what the types of this crate mean where no brand is written.
     pub Main
 );
+
+/// Belongs to the brand `A`, and to one thread of control.
+pub(super) type Branded<A> = PhantomData<(fn(A) -> A, *mut ())>;
+
+/// Belongs to the brand `A`, and to the window `'g`.
+pub(super) type Window<'g, A> = PhantomData<(&'g (), fn(A) -> A)>;
 
 /// What becomes of a brand's arena.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use core::marker::PhantomData;
 use core::ptr::NonNull;
 
-use super::brand::{Brand, Main};
+use super::brand::{Brand, Branded, Main};
 use super::error::OutOfMemory;
 use super::gc::Gc;
 use super::stats::ArenaStats;
@@ -31,7 +31,7 @@ pub enum Generation {
 /// reference is left, so objects can move.
 pub struct Cx<A = Main> {
     collector: NonNull<Collector>,
-    brand: PhantomData<(fn(A) -> A, *mut ())>,
+    brand: Branded<A>,
 }
 
 impl<A: Brand> Cx<A> {

@@ -5,7 +5,7 @@ use core::marker::PhantomData;
 use core::ops::Deref;
 use core::ptr::NonNull;
 
-use super::brand::{Brand, Main};
+use super::brand::{Brand, Main, Window};
 use super::cx::Cx;
 use super::gc::Gc;
 use super::trace::Trace;
@@ -19,7 +19,7 @@ use crate::gc::visit::Visitor;
 /// **Invariant `SIZED`**: the object was allocated as a sized type.
 pub struct GcDyn<'g, D: ?Sized, A = Main> {
     value: NonNull<D>,
-    window: PhantomData<(&'g (), fn(A) -> A)>,
+    window: Window<'g, A>,
 }
 
 impl<'g, D: ?Sized, A: Brand> GcDyn<'g, D, A> {

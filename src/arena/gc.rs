@@ -5,7 +5,7 @@ use core::marker::PhantomData;
 use core::ops::Deref;
 use core::ptr::NonNull;
 
-use super::brand::{Brand, Main};
+use super::brand::{Brand, Main, Window};
 use super::trace::Object;
 
 /// A reference to an object, as long as its window: between two safe points nothing moves.
@@ -14,7 +14,7 @@ use super::trace::Object;
 /// longer, store it in another one's [`Slot`](crate::Slot) or make a [`Root`](crate::Root).
 pub struct Gc<'g, T: ?Sized, A = Main> {
     value: NonNull<T>,
-    window: PhantomData<(&'g (), fn(A) -> A)>,
+    window: Window<'g, A>,
 }
 
 impl<'g, T: ?Sized, A: Brand> Gc<'g, T, A> {

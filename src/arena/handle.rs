@@ -4,7 +4,7 @@ use core::marker::PhantomData;
 use core::ops::Deref;
 use core::ptr::NonNull;
 
-use super::brand::{Brand, Main};
+use super::brand::{Brand, Branded, Main};
 use super::cx::Cx;
 use super::error::OutOfMemory;
 use super::gc::Gc;
@@ -17,7 +17,7 @@ use crate::gc::handle::Kind;
 /// as long as there are handles.
 pub(super) struct Entry<A: Brand> {
     index: u32,
-    brand: PhantomData<(fn(A) -> A, *mut ())>,
+    brand: Branded<A>,
 }
 
 impl<A: Brand> Entry<A> {

@@ -14,7 +14,8 @@
 //! are slots, which `Trace` shows, and handles, which the collector has a table of. Both are rewritten. A slot is of one
 //! window by an invariant lifetime, so one that lies outside of the heap is worth nothing after the window.
 
-mod alloc;
+pub(crate) mod alloc;
+#[allow(clippy::module_inception, reason = "the noun of this file is the layer's")]
 mod arena;
 pub(crate) mod brand;
 pub(crate) mod cx;

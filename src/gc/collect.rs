@@ -66,6 +66,9 @@ impl Collector {
                 self.drop_plan(generation);
             }
             self.finish(generation);
+            if generation == OLDEST {
+                self.settle_tables();
+            }
             self.counters.live = plan.live << GRANULE_SHIFT;
             self.budget.note(generation, self.held >> GRANULE_SHIFT, plan.live);
             self.counters.pinned = self.pins.len() as u32;

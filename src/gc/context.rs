@@ -1,11 +1,12 @@
 //! Allocation: a pointer that is bumped through a gap or a fresh segment, and what happens at its end.
 //!
-//! The order at the end of a stretch: gaps of segments that are a quarter free or more, in ascending order; a fresh segment;
-//! any gap. Nothing is collected here.
+//! The order at the end of a stretch: gaps of segments that are a quarter free or more, in ascending order, but for those of
+//! generation 2, as what survives in a gap becomes as old as its segment; a fresh segment; any gap. Nothing is collected
+//! here.
 
 use super::Collector;
 use super::card;
-use super::segment::{Gap, MIN_GAP, Segment};
+use super::segment::{Gap, MIN_GAP, OLDEST, Segment};
 use super::space::BRICK;
 use crate::base::granule::{GRANULE, GRANULE_SHIFT};
 
@@ -56,10 +57,10 @@ impl Collector {
     #[cold]
     #[inline(never)]
     pub(crate) fn allocate_slowly(&mut self, n: u32) -> *mut u8 {
-        if n >= self.large {
-            if let Some(index) = self.add_segment(n, true) {
-                return self.space.at(self.segments.as_slice()[index].start);
-            }
+        if n >= self.large
+            && let Some(index) = self.add_segment(n, true)
+        {
+            return self.space.at(self.segments.as_slice()[index].start);
         }
         let bytes = (n as usize) << GRANULE_SHIFT;
         if self.refill(n) {
@@ -113,7 +114,7 @@ impl Collector {
         while index < self.segments.len() && passed < PASSED {
             let space = self.space;
             let segment = &mut self.segments.as_mut_slice()[index];
-            let is_worthwhile = !thrifty || segment.generation == 0 || segment.free >= segment.granules() / 4;
+            let is_worthwhile = !thrifty || segment.generation < OLDEST && segment.free >= segment.granules() / 4;
             if is_worthwhile {
                 if let Some(gap) = take_gap(segment, &space, n) {
                     self.set_context(gap.position, gap.granules);

@@ -52,6 +52,11 @@ impl Drops {
         self.table.push(position);
     }
 
+    /// Makes the list's table smaller if most of it is unused, and moves it down.
+    pub(crate) fn settle(&mut self, source: &dyn Source) {
+        self.table.settle(0, source);
+    }
+
     /// Takes an object off the list.
     pub(crate) fn remove(&mut self, position: u32) {
         if let Some(index) = self.table.as_slice().iter().rposition(|entry| *entry == position) {

@@ -17,6 +17,7 @@ pub(crate) enum Kind {
 
 const FREE: u32 = 0;
 const KIND_BITS: u32 = 2;
+const KIND_MASK: u32 = (1 << KIND_BITS) - 1;
 
 /// A handle: the position of an object, or 0, and the kind. A free one: `FREE`, and above that the index of the next free one
 /// plus 1.
@@ -122,6 +123,21 @@ impl Handles {
     #[inline(always)]
     pub(crate) fn set(&mut self, index: u32, position: u32) {
         self.table.as_mut_slice()[index as usize].position = position;
+    }
+
+    /// Makes the table smaller if most of it is unused, and moves it down. O(handles).
+    pub(crate) fn settle(&mut self, source: &dyn Source) {
+        let handles = self.table.as_slice();
+        let used = handles.iter().rposition(|handle| handle.tag & KIND_MASK != FREE);
+        self.table.truncate(used.map_or(0, |last| last + 1));
+        self.free = 0;
+        for (index, handle) in self.table.as_mut_slice().iter_mut().enumerate() {
+            if handle.tag & KIND_MASK == FREE {
+                handle.tag = self.free << KIND_BITS | FREE;
+                self.free = index as u32 + 1;
+            }
+        }
+        self.table.settle(0, source);
     }
 
     /// Calls `visit` with the kind and the position of each handle that has one.

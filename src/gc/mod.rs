@@ -180,6 +180,18 @@ impl Collector {
             && self.pins.reserve(pins, source)
     }
 
+    /// Makes tables smaller that are far larger than need be, and moves them down.
+    fn settle_tables(&mut self) {
+        let (source, segments, pins) = (self.source, self.segments.len(), self.handles.pins());
+        self.handles.settle(source);
+        self.drops.settle(source);
+        self.stack.settle(0, source);
+        self.segments.settle(0, source);
+        self.turns.settle(segments + 3 * pins, source);
+        self.fills.settle(segments + 2 * pins + 1, source);
+        self.pins.settle(pins, source);
+    }
+
     /// Makes sure that one more pin can be added without memory.
     pub(crate) fn reserve_pin(&mut self) -> bool {
         self.reserve_tables(self.segments.len(), self.handles.pins() + 1)

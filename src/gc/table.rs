@@ -83,14 +83,19 @@ impl<T: Copy> Table<T> {
         if start.is_null() {
             return false;
         }
+        self.replace(start, capacity, source);
+        true
+    }
+
+    /// Moves the values to another block, of at least as many, and gives the old one back.
+    fn replace(&mut self, start: *mut T, capacity: u32, source: &dyn Source) {
         if self.capacity != 0 {
-            // SAFETY: LIST: `len` values are initialised, and the new block, which is apart, is larger.
+            // SAFETY: LIST: `len` values are initialised, and the new block, which is apart, has room for them.
             unsafe { ptr::copy_nonoverlapping(self.start, start, self.len as usize) };
         }
         let len = self.len;
         self.free(source);
         (self.start, self.len, self.capacity) = (start, len, capacity);
-        true
     }
 
     /// Appends a value that [`Table::reserve`] has made room for.
@@ -134,6 +139,30 @@ impl<T: Copy> Table<T> {
             }
         }
         self.truncate(kept);
+    }
+
+    /// Makes the table smaller if it is far larger than `len` values need, and moves it if there is a lower place: so that
+    /// it does not part the memory that a full collection has freed.
+    pub(crate) fn settle(&mut self, len: usize, source: &dyn Source) {
+        let wanted = len.max(self.len as usize).max(Self::FIRST as usize) as u32;
+        if self.capacity == 0 {
+            return;
+        }
+        let is_wasteful = self.capacity / 4 > wanted;
+        let capacity = if is_wasteful { wanted * 2 } else { self.capacity };
+        let Ok(layout) = Layout::array::<T>(capacity as usize) else {
+            return;
+        };
+        let start = source.take(layout).cast::<T>();
+        if start.is_null() {
+            return;
+        }
+        if is_wasteful || start < self.start {
+            self.replace(start, capacity, source);
+        } else {
+            // SAFETY: the block was taken just now, with this layout.
+            unsafe { source.give(start.cast(), layout) };
+        }
     }
 
     /// Bytes that the table takes.
