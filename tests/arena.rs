@@ -6,7 +6,7 @@ use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 
-use support::Memory;
+use support::heap_for_good as heap;
 use terrace::*;
 
 /// Counts how many were dropped, and may own something.
@@ -16,15 +16,6 @@ impl<T> Drop for Counted<T> {
     fn drop(&mut self) {
         self.0.set(self.0.get() + 1);
     }
-}
-
-/// A heap that is never given back, over memory that is not either.
-fn heap(bytes: usize) -> &'static LocalHeap {
-    let heap: &'static LocalHeap = Box::leak(Box::new(LocalHeap::new()));
-    let memory = Box::leak(Box::new(Memory::new(bytes)));
-    // SAFETY: the memory is this heap's for good.
-    unsafe { heap.claim_raw(memory.start(), bytes).unwrap() };
-    heap
 }
 
 #[derive(Trace)]
@@ -291,7 +282,7 @@ fn e4_handles_outlive_their_arena() {
 #[test]
 fn e4_an_arena_needs_a_heap_with_memory() {
     brand!(Here);
-    let empty: &'static LocalHeap = Box::leak(Box::new(LocalHeap::new()));
+    let empty = support::empty_heap_for_good();
     assert_eq!(Arena::<Here>::branded(empty).err(), Some(ArenaError::NotClaimed));
     let full = heap(4 << 10);
     // SAFETY: the layout's size is not 0.

@@ -6,7 +6,6 @@ use std::alloc::{GlobalAlloc, Layout};
 use std::cell::Cell;
 use std::rc::Rc;
 
-use support::Memory;
 use terrace::*;
 
 brand!(Here);
@@ -82,10 +81,7 @@ impl Script {
 }
 
 fn run(hungry: usize, collect: bool) -> usize {
-    let memory = Memory::new(48 << 10);
-    let heap: &'static LocalHeap = Box::leak(Box::new(LocalHeap::new()));
-    // SAFETY: the memory is this heap's until the end of the function, where nothing of it is in use any more.
-    unsafe { heap.claim_raw(memory.start(), 48 << 10).unwrap() };
+    let heap = support::heap_for_good(48 << 10);
     let count = Rc::new(Cell::new(0));
     let mut script = Script {
         step: 0,

@@ -5,7 +5,7 @@ mod support;
 use std::cell::Cell;
 use std::collections::HashMap;
 
-use support::{Memory, Random};
+use support::Random;
 use terrace::*;
 
 trait Area {
@@ -57,12 +57,15 @@ struct Known {
     part: Option<u32>,
 }
 
+/// What is pinned, the byte that fills it, and its address.
+type Pin<A> = (Pinned<[Cell<u8>], A>, u8, *const Cell<u8>);
+
 struct Model<A: Brand> {
     random: Random,
     known: Vec<Known>,
     roots: Vec<(Root<Item<'static, A>, A>, u32)>,
     weak: Vec<(Weak<Item<'static, A>, A>, u32)>,
-    pins: Vec<(Pinned<[Cell<u8>], A>, u8, *const Cell<u8>)>,
+    pins: Vec<Pin<A>>,
     made: usize,
     dropped: std::rc::Rc<Cell<usize>>,
 }
@@ -316,10 +319,7 @@ fn transmute_window<'a, A: Brand>(item: Item<'_, A>) -> Item<'a, A> {
 }
 
 fn run<A: Brand>(seed: u64, bytes: usize, steps: usize) {
-    let memory = Box::leak(Box::new(Memory::new(bytes)));
-    let heap: &'static LocalHeap = Box::leak(Box::new(LocalHeap::new()));
-    // SAFETY: the memory is this heap's for good.
-    unsafe { heap.claim_raw(memory.start(), bytes).unwrap() };
+    let heap = support::heap_for_good(bytes);
     let before = heap.load().used;
     let mut arena = Arena::<A>::branded(heap).unwrap();
     let mut model = Model {
@@ -332,7 +332,7 @@ fn run<A: Brand>(seed: u64, bytes: usize, steps: usize) {
         dropped: Default::default(),
     };
     arena.enter(|cx| {
-        cx.set_stress(seed % 2 == 0);
+        cx.set_stress(seed.is_multiple_of(2));
         for step in 0..steps {
             model.step(cx);
             if step % 16 == 0 {

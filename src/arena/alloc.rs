@@ -1,8 +1,7 @@
 //! Making objects.
 
 use core::cell::Cell;
-use core::marker::PhantomData;
-use core::mem::{MaybeUninit, needs_drop};
+use core::mem::{ManuallyDrop, MaybeUninit, needs_drop};
 
 use super::brand::Brand;
 use super::cx::{Cx, size_of_object};
@@ -12,7 +11,6 @@ use super::handle::{Entry, Root};
 use super::trace::{DescriptorOf, Object, Rebind, Trace};
 use crate::base::granule::{GRANULE, granules};
 use crate::gc::Collector;
-use crate::gc::handle::Kind;
 use crate::gc::object::{Descriptor, length_of, offset_of_elements};
 
 /// A byte that may hold anything, and is changed by whoever shares it.
@@ -104,7 +102,7 @@ impl<A: Brand> Cx<A> {
             const { size_of_object::<T::At<'static>>() },
             needs_drop::<T::At<'static>>(),
         )?;
-        let unfinished = Unfinished::new(self, object, needs_drop::<T::At<'static>>())?;
+        let unfinished = Unfinished::new(self, object, needs_drop::<T::At<'static>>());
         let value = init(self);
         // SAFETY: the memory is the object's, large enough and aligned; OBJECT holds there from now on. A handle holds it.
         unsafe {
@@ -132,7 +130,7 @@ impl<A: Brand> Cx<A> {
             size_of_slice::<T::At<'static>>(len).ok_or(too_large)?,
             needs_drop::<T::At<'static>>(),
         )?;
-        let unfinished = Unfinished::new(self, object, needs_drop::<T::At<'static>>())?;
+        let unfinished = Unfinished::new(self, object, needs_drop::<T::At<'static>>());
         let elements = object.wrapping_add(offset_of_elements::<T::At<'static>>());
         let mut made = Made::<T::At<'static>> {
             first: elements.cast(),
@@ -194,7 +192,7 @@ impl<A: Brand> Cx<A> {
     pub fn new_str(&mut self, text: &str) -> Result<Root<str, A>, OutOfMemory> {
         let bytes = size_of_slice::<u8>(text.len()).ok_or(OutOfMemory { requested: usize::MAX })?;
         let object = self.bump_collecting(bytes, false)?;
-        let unfinished = Unfinished::new(self, object, false)?;
+        let unfinished = Unfinished::new(self, object, false);
         // SAFETY: the memory is the object's, and has room for the text.
         unsafe {
             write_slice_header(object, DescriptorOf::<u8>::SLICE, text.len());
@@ -211,7 +209,7 @@ impl<A: Brand> Cx<A> {
     pub fn new_buffer(&mut self, len: usize) -> Result<Root<[Byte], A>, OutOfMemory> {
         let bytes = size_of_slice::<Byte>(len).ok_or(OutOfMemory { requested: usize::MAX })?;
         let object = self.bump_collecting(bytes, false)?;
-        let unfinished = Unfinished::new(self, object, false)?;
+        let unfinished = Unfinished::new(self, object, false);
         // SAFETY: the memory is the object's, and any bytes will do.
         unsafe { write_slice_header(object, DescriptorOf::<Byte>::SLICE, len) };
         Ok(Root::from_entry(unfinished.finish()))
@@ -245,44 +243,42 @@ impl Collector {
 
 /// An object whose value is being made. If that unwinds, handle and entry go, and the memory is garbage.
 struct Unfinished<A: Brand> {
-    entry: Option<Entry<A>>,
-    /// The position, if it is in the list of objects with destructors.
-    listed: Option<u32>,
-    brand: PhantomData<A>,
+    entry: ManuallyDrop<Entry<A>>,
+    /// The position, if it is in the list of objects with destructors; or 0.
+    listed: u32,
 }
 
 impl<A: Brand> Unfinished<A> {
+    /// For an object from [`Cx::bump_collecting`], which has made room for the entries.
     #[inline(always)]
-    fn new(cx: &Cx<A>, object: *mut u8, drops: bool) -> Result<Unfinished<A>, OutOfMemory> {
+    fn new(cx: &Cx<A>, object: *mut u8, drops: bool) -> Unfinished<A> {
         let position = cx.collector().space.position(object);
-        let entry = Entry::new(cx, position, Kind::Strong)?;
+        let entry = ManuallyDrop::new(Entry::reserved(cx, position));
         if drops {
-            if !cx.collector_mut().reserve_drop() {
-                return Err(OutOfMemory { requested: 0 });
-            }
             cx.collector_mut().drops.push(position);
         }
-        Ok(Unfinished {
-            entry: Some(entry),
-            listed: drops.then_some(position),
-            brand: PhantomData,
-        })
+        let listed = if drops { position } else { 0 };
+        Unfinished { entry, listed }
     }
 
     #[inline(always)]
     fn finish(mut self) -> Entry<A> {
-        self.listed = None;
-        self.entry.take().expect("it was not finished before")
+        // SAFETY: the entry is taken once, as the rest is forgotten.
+        let entry = unsafe { ManuallyDrop::take(&mut self.entry) };
+        core::mem::forget(self);
+        entry
     }
 }
 
 impl<A: Brand> Drop for Unfinished<A> {
-    #[inline(always)]
+    #[cold]
     fn drop(&mut self) {
-        if let Some(position) = self.listed {
+        if self.listed != 0 {
             // SAFETY: the handle, which is still there, keeps the collector.
-            unsafe { (*A::state().collector()).drops.remove(position) };
+            unsafe { (*A::state().collector()).drops.remove(self.listed) };
         }
+        // SAFETY: `finish` forgets the value, so the entry was not taken.
+        unsafe { ManuallyDrop::drop(&mut self.entry) };
     }
 }
 

@@ -37,6 +37,15 @@ impl<A: Brand> Entry<A> {
         }
     }
 
+    /// A strong handle, for which there is room.
+    #[inline(always)]
+    pub(super) fn reserved(cx: &Cx<A>, position: u32) -> Entry<A> {
+        Entry {
+            index: cx.collector_mut().handles.add_reserved(position, Kind::Strong),
+            brand: PhantomData,
+        }
+    }
+
     /// The position that the handle holds.
     #[inline(always)]
     fn position(&self, cx: &Cx<A>) -> u32 {
@@ -170,6 +179,13 @@ impl<T: Object + Leaf + ?Sized, A: Brand> Pinned<T, A> {
     pub fn get<'g>(&self, cx: &'g Cx<A>) -> Gc<'g, T, A> {
         // SAFETY: HANDLE, as for `Root`.
         unsafe { cx.object_at(self.entry.position(cx)) }
+    }
+}
+
+impl<T: ?Sized, A: Brand> Drop for Pinned<T, A> {
+    fn drop(&mut self) {
+        // SAFETY: OWNED: as for the entry, which is dropped after this.
+        unsafe { (*A::state().collector()).handles.unpin() };
     }
 }
 

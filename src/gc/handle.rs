@@ -30,7 +30,7 @@ struct Handle {
 /// The handles of an arena.
 ///
 /// **Invariant `HANDLE`**: an index that [`Handles::add`] returned is that of a handle until [`Handles::remove`] is called
-/// with it; its position is that of a live object, or 0 if it is weak.
+/// with it; its position is that of a live object, or 0 if it is weak. Free handles form a list through their tags.
 pub(crate) struct Handles {
     table: Table<Handle>,
     /// The index of the first free handle plus 1.
@@ -65,48 +65,58 @@ impl Handles {
     pub(crate) fn reserve(&mut self, source: &dyn Source) -> bool {
         self.free != 0 || {
             let len = self.table.len() + 1;
-            self.table.reserve(len, source)
+            // Indices have the bits that the tag leaves.
+            len < 1 << (u32::BITS - KIND_BITS - 1) && self.table.reserve(len, source)
         }
     }
 
     /// A handle for the object at `position`; nothing if there is no memory for it. Amortised O(1).
     #[inline(always)]
     pub(crate) fn add(&mut self, position: u32, kind: Kind, source: &dyn Source) -> Option<u32> {
+        self.reserve(source).then(|| self.add_reserved(position, kind))
+    }
+
+    /// A handle for the object at `position`, for which there is room. O(1).
+    #[inline(always)]
+    pub(crate) fn add_reserved(&mut self, position: u32, kind: Kind) -> u32 {
         let handle = Handle {
             position,
             tag: kind as u32,
         };
-        let index = if self.free != 0 {
-            let index = self.free - 1;
-            let place = &mut self.table.as_mut_slice()[index as usize];
+        self.count += 1;
+        if kind == Kind::Pinned {
+            self.pins += 1;
+        }
+        if self.free == 0 {
+            self.table.push(handle);
+            return self.table.len() as u32 - 1;
+        }
+        let index = self.free - 1;
+        // SAFETY: HANDLE: free handles are in the table.
+        unsafe {
+            let place = self.table.at_mut(index);
             self.free = place.tag >> KIND_BITS;
             *place = handle;
-            index
-        } else {
-            let len = self.table.len();
-            // Indices have the bits that the tag leaves.
-            if len >= 1 << (u32::BITS - KIND_BITS - 1) || !self.table.reserve(len + 1, source) {
-                return None;
-            }
-            self.table.push(handle);
-            len as u32
-        };
-        self.count += 1;
-        self.pins += u32::from(kind == Kind::Pinned);
-        Some(index)
+        }
+        index
     }
 
-    /// Gives a handle up.
+    /// Gives a handle up; one that pins after [`Handles::unpin`].
     ///
     /// # Safety
     /// HANDLE: it was added and not removed since.
     #[inline(always)]
     pub(crate) unsafe fn remove(&mut self, index: u32) {
-        let place = &mut self.table.as_mut_slice()[index as usize];
-        self.pins -= u32::from(place.tag == Kind::Pinned as u32);
-        place.tag = self.free << KIND_BITS | FREE;
+        let tag = self.free << KIND_BITS | FREE;
+        // SAFETY: HANDLE: it is in the table.
+        unsafe { self.table.at_mut(index).tag = tag };
         self.free = index + 1;
         self.count -= 1;
+    }
+
+    /// Takes note that a handle that pins will be given up.
+    pub(crate) fn unpin(&mut self) {
+        self.pins -= 1;
     }
 
     /// The position that a handle holds.

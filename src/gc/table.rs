@@ -58,6 +58,17 @@ impl<T: Copy> Table<T> {
         unsafe { &*self.start.add(index as usize) }
     }
 
+    /// As [`Table::at`], to change it.
+    ///
+    /// # Safety
+    /// `index` is below the length.
+    #[inline(always)]
+    pub(crate) unsafe fn at_mut(&mut self, index: u32) -> &mut T {
+        debug_assert!(index < self.len);
+        // SAFETY: LIST: the value is initialised.
+        unsafe { &mut *self.start.add(index as usize) }
+    }
+
     /// Makes room for `len` values in all; tells whether there is. Amortised O(1) for each value.
     pub(crate) fn reserve(&mut self, len: usize, source: &dyn Source) -> bool {
         if len <= self.capacity as usize {

@@ -90,3 +90,25 @@ impl<const N: usize> StaticMemory<N> {
         unsafe { &mut *self.0.get() }
     }
 }
+
+/// What was made for good stays reachable here, so that it is no leak.
+static KEPT: std::sync::Mutex<Vec<usize>> = std::sync::Mutex::new(Vec::new());
+
+fn for_good<T>(value: T) -> &'static mut T {
+    let value = Box::leak(Box::new(value));
+    KEPT.lock().unwrap().push(std::ptr::from_mut(value).expose_provenance());
+    value
+}
+
+/// A heap for good, without memory.
+pub fn empty_heap_for_good() -> &'static terrace::LocalHeap {
+    for_good(terrace::LocalHeap::new())
+}
+
+/// A heap for good, over as many bytes, for arenas.
+pub fn heap_for_good(bytes: usize) -> &'static terrace::LocalHeap {
+    let (heap, memory) = (empty_heap_for_good(), for_good(Memory::new(bytes)));
+    // SAFETY: the memory is this heap's for good.
+    unsafe { heap.claim_raw(memory.start(), bytes).unwrap() };
+    heap
+}
