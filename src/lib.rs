@@ -28,11 +28,24 @@
 //! # assert!(HEAP.load().capacity > 64_000);
 //! ```
 //!
+//! # Arenas
+//! [`Arena`] is a second heap in the same memory, for objects that refer to each other as they like: traced, generational and
+//! compacting, and safe. What lives moves together, so that a region which has been used for years is as good as new.
+//!
+//! ```text
+//!   Gc, Slot, Root, Weak, Pinned
+//!              |
+//!        Arena, Cx: windows and safe points
+//!              |
+//!   gc: mark, plan, relocate, compact, sweep -- segments --> region
+//! ```
+//!
 //! # Features
 //! | feature | default | what |
 //! |---|---|---|
 //! | `critical-section` | yes | [`CriticalSectionHeap`]: the lock is a critical section, whose implementation the firmware links |
 //! | `spin` | | [`SpinHeap`]: a spin lock, for hosts and several cores |
+//! | `derive` | yes | `#[derive(Trace)]` for the types of managed objects |
 //! | `defmt` | | `defmt::Format` on every public type, and a sink for events |
 //! | `allocator-api2` | | `Allocator` of that crate for `&Heap` |
 //! | `nightly` | | `core::alloc::Allocator` for `&Heap`; needs a nightly compiler |

@@ -18,6 +18,43 @@ use crate::gc::source::Source;
 ///
 /// An arena that is dropped runs the destructors of its objects. What handles still keep stays, and the brand remains
 /// taken, until the last of them is gone. Not for interrupts.
+///
+/// # Examples
+/// ```
+/// use terrace::{Arena, CriticalSectionHeap, Cx, OutOfMemory, Root, Slot, Trace};
+///
+/// static HEAP: CriticalSectionHeap = CriticalSectionHeap::new();
+///
+/// #[derive(Trace)]
+/// struct Node<'g> {
+///     value: u32,
+///     next: Slot<'g, Node<'g>>,
+/// }
+///
+/// /// Puts a value before a list.
+/// fn push(cx: &mut Cx, value: u32, list: Option<&Root<Node<'static>>>) -> Result<Root<Node<'static>>, OutOfMemory> {
+///     cx.new::<Node>(|g| Node {
+///         value,
+///         next: list.map_or(Slot::null(), |list| Slot::new(g, list.get(g))),
+///     })
+/// }
+///
+/// terrace::init!(HEAP, 64 * 1024).unwrap();
+/// let mut arena = Arena::new(&HEAP).unwrap();
+/// let sum = arena.enter(|cx| {
+///     let mut list = push(cx, 0, None)?;
+///     for value in 1..10_000 {
+///         list = push(cx, value, Some(&list).filter(|_| value % 100 != 0))?; // most of it becomes garbage
+///     }
+///     let (mut at, mut sum) = (Some(list.get(cx)), 0);
+///     while let Some(node) = at {
+///         sum += node.value;
+///         at = node.next.get(cx);
+///     }
+///     Ok::<u32, OutOfMemory>(sum)
+/// });
+/// assert_eq!(sum, Ok((9900..10_000).sum()));
+/// ```
 pub struct Arena<A: Brand = Main> {
     collector: NonNull<Collector>,
     brand: Branded<A>,

@@ -16,6 +16,18 @@ pub unsafe trait Brand: 'static {
 }
 
 /// Makes a [`Brand`]: `brand!(pub Audio);` lets `Arena<Audio>` live beside other arenas.
+///
+/// # Examples
+/// ```
+/// # use terrace::*;
+/// # static HEAP: CriticalSectionHeap = CriticalSectionHeap::new();
+/// # terrace::init!(HEAP, 64 * 1024).unwrap();
+/// brand!(Audio);
+///
+/// let mut arena = Arena::<Audio>::branded(&HEAP).unwrap();
+/// let root: Root<u32, Audio> = arena.enter(|cx| cx.new(|_| 1)).unwrap();
+/// assert!(Arena::<Audio>::branded(&HEAP).is_err(), "one at a time");
+/// ```
 #[macro_export]
 macro_rules! brand {
     ($(#[$attribute:meta])* $visibility:vis $name:ident) => {

@@ -29,6 +29,24 @@ pub enum Generation {
 /// A shared borrow, `&'g Cx`, is a *window*: nothing is collected as long as it lives, and references to objects
 /// ([`Gc`]) are bound to it. A method that takes `&mut Cx` is a *safe point*: the borrow checker has seen to it that no such
 /// reference is left, so objects can move.
+///
+/// # Examples
+/// ```
+/// # use terrace::*;
+/// # static HEAP: CriticalSectionHeap = CriticalSectionHeap::new();
+/// # terrace::init!(HEAP, 64 * 1024).unwrap();
+/// # let mut arena = Arena::new(&HEAP).unwrap();
+/// arena.enter(|cx| {
+///     // A window: references are as good as `&`, and an allocation that does not fit gives the value back.
+///     let text = cx.try_str("abc").unwrap();
+///     let number = cx.try_new(7u32).unwrap();
+///     assert_eq!((&*text, *number), ("abc", 7));
+///     let kept = cx.root::<str>(text).unwrap();
+///     // A safe point: `text` and `number` end here, `kept` does not.
+///     cx.collect(Generation::Young);
+///     assert_eq!(&*kept.get(cx), "abc");
+/// });
+/// ```
 pub struct Cx<A = Main> {
     collector: NonNull<Collector>,
     brand: Branded<A>,

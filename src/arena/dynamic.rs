@@ -67,6 +67,42 @@ impl<D: ?Sized, A> Deref for GcDyn<'_, D, A> {
 }
 
 /// `unsize!(circle => dyn Shape)`: a [`Gc`] as a [`GcDyn`].
+///
+/// # Examples
+/// ```
+/// # use terrace::*;
+/// # static HEAP: CriticalSectionHeap = CriticalSectionHeap::new();
+/// # terrace::init!(HEAP, 64 * 1024).unwrap();
+/// # let mut arena = Arena::new(&HEAP).unwrap();
+/// trait Shape {
+///     fn area(&self) -> u32;
+/// }
+///
+/// #[derive(Trace)]
+/// struct Square(u32);
+///
+/// impl Shape for Square {
+///     fn area(&self) -> u32 {
+///         self.0 * self.0
+///     }
+/// }
+///
+/// #[derive(Trace)]
+/// struct Drawing<'g> {
+///     shape: DynSlot<'g, dyn Shape + 'g>,
+/// }
+///
+/// arena.enter(|cx| {
+///     let drawing = cx.new::<Drawing>(|g| {
+///         let square = g.try_new(Square(3)).ok();
+///         let shape = DynSlot::null();
+///         shape.set(g, square.map(|square| unsize!(square => dyn Shape + '_)));
+///         Drawing { shape }
+///     }).unwrap();
+///     cx.compact();
+///     assert_eq!(drawing.get(cx).shape.get(cx).unwrap().area(), 9);
+/// });
+/// ```
 #[macro_export]
 macro_rules! unsize {
     ($gc:expr => dyn $($bounds:tt)+) => {{

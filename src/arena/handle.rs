@@ -69,6 +69,19 @@ impl<A: Brand> Drop for Entry<A> {
 ///
 /// `T` is the object's type with any lifetime, such as `Node<'static>`. A handle outlives its [`Arena`](crate::Arena): what
 /// it keeps stays, and so does the arena's memory, until the last handle is gone.
+///
+/// # Examples
+/// ```
+/// # use terrace::*;
+/// # static HEAP: CriticalSectionHeap = CriticalSectionHeap::new();
+/// # terrace::init!(HEAP, 64 * 1024).unwrap();
+/// # let mut arena = Arena::new(&HEAP).unwrap();
+/// let name: Root<str> = arena.enter(|cx| cx.new_str("kept")).unwrap();
+/// arena.enter(|cx| {
+///     cx.compact();
+///     assert_eq!(&*name.get(cx), "kept");
+/// });
+/// ```
 pub struct Root<T: ?Sized, A: Brand = Main> {
     pub(super) entry: Entry<A>,
     target: PhantomData<*mut T>,
@@ -118,6 +131,22 @@ impl<T: Rebind + ?Sized, A: Brand> Root<T, A> {
 
 /// A weak handle: does not keep its object, and knows when that is dead. A dead object with a destructor is gone for it
 /// as soon as the collection has found it dead.
+///
+/// # Examples
+/// ```
+/// # use terrace::*;
+/// # static HEAP: CriticalSectionHeap = CriticalSectionHeap::new();
+/// # terrace::init!(HEAP, 64 * 1024).unwrap();
+/// # let mut arena = Arena::new(&HEAP).unwrap();
+/// arena.enter(|cx| {
+///     let number = cx.new::<u32>(|_| 1).unwrap();
+///     let weak = cx.weak::<u32>(number.get(cx)).unwrap();
+///     assert!(weak.get(cx).is_some());
+///     drop(number);
+///     cx.collect(Generation::Young);
+///     assert!(weak.get(cx).is_none());
+/// });
+/// ```
 pub struct Weak<T: ?Sized, A: Brand = Main> {
     entry: Entry<A>,
     target: PhantomData<*mut T>,
@@ -155,6 +184,24 @@ impl<T: Rebind + ?Sized, A: Brand> Weak<T, A> {
 /// given to a DMA controller.
 ///
 /// Pinned objects have no slots, and are changed by interior mutability, such as `Cell`.
+///
+/// # Examples
+/// ```
+/// # use terrace::*;
+/// # static HEAP: CriticalSectionHeap = CriticalSectionHeap::new();
+/// # terrace::init!(HEAP, 64 * 1024).unwrap();
+/// # let mut arena = Arena::new(&HEAP).unwrap();
+/// use std::mem::MaybeUninit;
+///
+/// let buffer = arena.enter(|cx| {
+///     let buffer = cx.new_buffer(32)?;
+///     cx.pin(buffer.get(cx))
+/// }).unwrap();
+/// let address = buffer.as_ptr();
+/// arena.enter(|cx| cx.compact());
+/// assert_eq!(buffer.as_ptr(), address);
+/// buffer[0].set(MaybeUninit::new(1)); // outside of the arena
+/// ```
 pub struct Pinned<T: ?Sized, A: Brand = Main> {
     entry: Entry<A>,
     value: NonNull<T>,

@@ -14,6 +14,30 @@ use crate::gc::visit::Visitor;
 ///
 /// Reading and writing it takes the window's [`Cx`], so a destructor cannot follow one, and one that is kept on the stack
 /// over a safe point can neither be filled nor read.
+///
+/// # Examples
+/// ```
+/// # use terrace::*;
+/// # static HEAP: CriticalSectionHeap = CriticalSectionHeap::new();
+/// # terrace::init!(HEAP, 64 * 1024).unwrap();
+/// # let mut arena = Arena::new(&HEAP).unwrap();
+/// #[derive(Trace)]
+/// struct Pair<'g> {
+///     left: Slot<'g, u32>,
+///     right: Slot<'g, [Slot<'g, Pair<'g>>]>,
+/// }
+///
+/// arena.enter(|cx| {
+///     let pairs = cx.new_slice::<Slot<Pair>>(3, |_, _| Slot::null()).unwrap();
+///     let pair = cx.new::<Pair>(|g| Pair { left: Slot::null(), right: Slot::new(g, pairs.get(g)) }).unwrap();
+///     // Cycles are no matter.
+///     pairs.get(cx)[1].set(cx, Some(pair.get(cx)));
+///     let left = cx.try_new(5).unwrap();
+///     pair.get(cx).left.set(cx, Some(left));
+///     let same = pairs.get(cx)[1].get(cx).unwrap();
+///     assert_eq!(same.left.get(cx).as_deref(), Some(&5));
+/// });
+/// ```
 pub struct Slot<'g, T: ?Sized, A = Main> {
     position: Cell<u32>,
     window: PhantomData<Cell<Gc<'g, T, A>>>,
@@ -79,6 +103,26 @@ unsafe impl<T: Rebind + ?Sized, A: 'static> Rebind for Slot<'_, T, A> {
 }
 
 /// A reference to a part of an object, which keeps all of that object, or to none. 8 bytes.
+///
+/// # Examples
+/// ```
+/// # use terrace::*;
+/// # static HEAP: CriticalSectionHeap = CriticalSectionHeap::new();
+/// # terrace::init!(HEAP, 64 * 1024).unwrap();
+/// # let mut arena = Arena::new(&HEAP).unwrap();
+/// #[derive(Trace)]
+/// struct Cursor<'g> {
+///     at: Interior<'g, u16>,
+/// }
+///
+/// arena.enter(|cx| {
+///     let cursor = cx.new::<Cursor>(|_| Cursor { at: Interior::null() }).unwrap();
+///     let numbers = cx.try_slice(&[1u16, 2, 3]).unwrap();
+///     cursor.get(cx).at.set(cx, numbers, |numbers| &numbers[1]);
+///     cx.compact();
+///     assert_eq!(cursor.get(cx).at.get(cx), Some(&2));
+/// });
+/// ```
 pub struct Interior<'g, U, A = Main> {
     position: Cell<u32>,
     /// Bytes from the object's start to the part.

@@ -155,6 +155,8 @@ impl<T: Trace> DescriptorOf<T> {
 
 /// Any data without lifetimes, as an object or a part of one.
 ///
+/// What it owns is dropped from [`Cx::poll`](crate::Cx::poll), after a collection has found the object dead.
+///
 /// It may own handles. An object that is reachable from a handle which it owns itself is never collected.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Plain<T: 'static>(pub T);

@@ -134,7 +134,7 @@ impl Shared {
     ///
     /// # Safety
     /// [`Shared::verify`] accepts the block with this layout.
-    unsafe fn note_freed(&mut self, block: *mut u8, layout: Layout) {
+    pub(super) unsafe fn note_freed(&mut self, block: *mut u8, layout: Layout) {
         if let Some(region) = self.pool.region_of(block as usize) {
             let position = region.position_of(block as usize);
             // SAFETY: as the caller says.

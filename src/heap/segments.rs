@@ -1,47 +1,68 @@
 //! The door to arenas: whole blocks of the first span.
+//!
+//! All goes through the first context, whatever core is running: arenas take much at a time, and no user code, such as that
+//! of a `CoreId`, may run while a collector is at work.
 
 use core::alloc::Layout;
 use core::ptr::{self, NonNull};
 
 use lock_api::RawMutex;
 
-use super::Heap;
+use super::{Heap, Shared};
 use crate::base::core_id::CoreId;
-use crate::base::granule::GRANULE_SHIFT;
+use crate::base::granule::{GRANULE_SHIFT, granules};
 use crate::gc::source::Source;
+use crate::native::context::Context;
+
+impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
+    /// Runs `work` with the first context and the shared part.
+    fn enter_first<R>(&self, work: impl FnOnce(&mut Context, &mut Shared) -> R) -> R {
+        let slot = &self.slots[0];
+        slot.lock.lock();
+        // SAFETY: locked in the line above.
+        unsafe { self.with_shared(slot, work) }
+    }
+}
 
 // SAFETY: the first span stays where it is once it was claimed, and all its blocks are reached through the region's pointer.
 // A block that the pool hands out is the caller's; one of another span is not let out.
 unsafe impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Source for Heap<L, C, CONTEXTS> {
     fn span(&self) -> Option<(NonNull<u8>, usize)> {
-        self.enter(|_, shared| {
+        self.enter_first(|_, shared| {
             let region = &shared.pool.region;
             let bytes = (region.granules() as usize) << GRANULE_SHIFT;
-            NonNull::new(region.pointer_to(1))
-                .filter(|_| bytes != 0)
-                .map(|start| (start, bytes))
+            if bytes == 0 {
+                return None;
+            }
+            Some((NonNull::new(region.pointer_to(1))?, bytes))
         })
     }
 
     fn take(&self, layout: Layout) -> *mut u8 {
-        let (block, is_inside) = self.enter(|context, shared| {
-            let block = shared.serve_quietly(context, layout);
-            if cfg!(feature = "check") && !block.is_null() {
-                // SAFETY: the pool handed the block out just now, for this layout, which is not empty.
-                unsafe { shared.note_taken(block, layout) };
+        self.enter_first(|context, shared| {
+            let block = shared.serve_quietly(context, layout.size(), layout.align());
+            if block.is_null() || shared.pool.region.contains(block as usize) {
+                if cfg!(feature = "check") {
+                    // SAFETY: the pool handed the block, if there is one, out just now, for this layout, which is not empty.
+                    unsafe { shared.note_taken(block, layout) };
+                }
+                return block;
             }
-            (block, shared.pool.region.contains(block as usize))
-        });
-        if block.is_null() || is_inside {
-            return block;
-        }
-        // SAFETY: the block is this heap's, and nobody has it.
-        unsafe { self.release(block, layout) };
-        ptr::null_mut()
+            // SAFETY: the block was handed out just now, and nobody has it.
+            unsafe { shared.release(context, block, granules(layout.size())) };
+            ptr::null_mut()
+        })
     }
 
     unsafe fn give(&self, block: *mut u8, layout: Layout) {
-        // SAFETY: the caller's.
-        unsafe { self.release(block, layout) };
+        self.enter_first(|context, shared| {
+            // SAFETY: the caller gives up a block that was handed out with this layout.
+            unsafe {
+                if cfg!(feature = "check") {
+                    shared.note_freed(block, layout);
+                }
+                shared.release(context, block, granules(layout.size()));
+            }
+        });
     }
 }
