@@ -50,7 +50,8 @@ impl Forward {
     ///
     /// # Safety
     /// LIVE: a marked object starts there; the plan is made and nothing is compacted yet, or all before it only.
-    #[inline(always)]
+    #[cfg_attr(not(terrace_small), inline(always))]
+    #[cfg_attr(terrace_small, inline(never))]
     pub(super) unsafe fn position(&self, position: u32) -> u32 {
         let brick = position >> BRICK_SHIFT;
         // SAFETY: SPACE: the entry and the bits exist.

@@ -129,7 +129,8 @@ pub(crate) unsafe fn len(object: *mut u8) -> usize {
 ///
 /// # Safety
 /// OBJECT.
-#[inline(always)]
+#[cfg_attr(not(terrace_small), inline(always))]
+#[cfg_attr(terrace_small, inline(never))]
 pub(crate) unsafe fn size(object: *mut u8) -> u32 {
     // SAFETY: OBJECT: as in `len`.
     unsafe {
@@ -146,7 +147,8 @@ pub(crate) unsafe fn size(object: *mut u8) -> u32 {
 ///
 /// # Safety
 /// OBJECT.
-#[inline(always)]
+#[cfg_attr(not(terrace_small), inline(always))]
+#[cfg_attr(terrace_small, inline(never))]
 pub(crate) unsafe fn trace(object: *mut u8, visitor: &mut Visitor) {
     // SAFETY: OBJECT: the value has as many elements, of the type that `trace` was made for.
     unsafe {

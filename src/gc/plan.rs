@@ -18,7 +18,7 @@ use super::object;
 use super::segment::Segment;
 
 /// A pinned object's granules, or a stretch that is filled after compaction.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy)]
 pub(crate) struct Range {
     pub start: u32,
     pub end: u32,
@@ -105,9 +105,39 @@ impl Collector {
                 pins.push(Range { start: *position, end });
             }
         });
-        pins.as_mut_slice().sort_unstable();
+        sort(pins.as_mut_slice());
         let mut last = 0;
         pins.retain(|pin| core::mem::replace(&mut last, pin.start) != pin.start);
+    }
+}
+
+/// Sorts by heaps, in place: the core library's way takes 7 KiB of code. O(n log n).
+fn sort(ranges: &mut [Range]) {
+    let sift = |ranges: &mut [Range], mut parent: usize| {
+        loop {
+            let mut child = 2 * parent + 1;
+            if ranges
+                .get(child + 1)
+                .is_some_and(|other| other.start > ranges[child].start)
+            {
+                child += 1;
+            }
+            if ranges
+                .get(child)
+                .is_none_or(|child| child.start <= ranges[parent].start)
+            {
+                return;
+            }
+            ranges.swap(parent, child);
+            parent = child;
+        }
+    };
+    for parent in (0..ranges.len() / 2).rev() {
+        sift(ranges, parent);
+    }
+    for end in (1..ranges.len()).rev() {
+        ranges.swap(0, end);
+        sift(&mut ranges[..end], 0);
     }
 }
 
@@ -182,6 +212,24 @@ impl<'a> Holes<'a> {
                 start: self.start,
                 end: self.at,
             });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn c16_pins_are_sorted() {
+        for len in 0..60u32 {
+            let mut ranges = [Range { start: 0, end: 0 }; 60];
+            let ranges = &mut ranges[..len as usize];
+            for (index, range) in ranges.iter_mut().enumerate() {
+                range.start = (index as u32 * 37 + len) % 31;
+            }
+            sort(ranges);
+            assert!(ranges.is_sorted_by_key(|range| range.start));
         }
     }
 }

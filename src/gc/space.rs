@@ -135,7 +135,8 @@ impl Space {
     ///
     /// # Safety
     /// As for [`Space::is_live`].
-    #[inline(always)]
+    #[cfg_attr(not(terrace_small), inline(always))]
+    #[cfg_attr(terrace_small, inline(never))]
     pub(crate) unsafe fn set_live(&self, from: u32, to: u32) {
         debug_assert!(from < to);
         let (first, last) = (from / WORD_BITS, (to - 1) / WORD_BITS);
@@ -174,7 +175,8 @@ impl Space {
     ///
     /// # Safety
     /// As for [`Space::is_live`].
-    #[inline(always)]
+    #[cfg_attr(not(terrace_small), inline(always))]
+    #[cfg_attr(terrace_small, inline(never))]
     pub(crate) unsafe fn count_live(&self, from: u32, to: u32) -> u32 {
         // SAFETY: SPACE: the words of the brick exist.
         unsafe {
@@ -201,7 +203,8 @@ impl Space {
     ///
     /// # Safety
     /// As for [`Space::is_live`].
-    #[inline(always)]
+    #[cfg_attr(not(terrace_small), inline(always))]
+    #[cfg_attr(terrace_small, inline(never))]
     pub(crate) unsafe fn find(&self, from: u32, to: u32, set: bool) -> u32 {
         if from >= to {
             return to;

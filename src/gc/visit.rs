@@ -35,7 +35,8 @@ pub(super) enum Task {
 
 impl Visitor {
     /// Visits one slot: a position, or 0.
-    #[inline(always)]
+    #[cfg_attr(not(terrace_small), inline(always))]
+    #[cfg_attr(terrace_small, inline(never))]
     pub(crate) fn edge(&mut self, slot: &Cell<u32>) {
         let position = slot.get();
         if position == 0 {
@@ -79,7 +80,8 @@ impl Visitor {
     }
 
     /// Traces what was remembered, until nothing is left.
-    #[inline(always)]
+    #[cfg_attr(not(terrace_small), inline(always))]
+    #[cfg_attr(terrace_small, inline(never))]
     pub(super) fn drain(&mut self) {
         while self.depth != 0 {
             self.depth -= 1;
