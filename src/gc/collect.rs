@@ -47,10 +47,37 @@ impl Collector {
         let generation = generation.min(OLDEST);
         let unfinished = Unfinished;
         self.drop_context();
+        self.counters.pinned = 0;
         // SAFETY: the phases come in order, and PARKED is the caller's.
         unsafe {
-            self.mark(generation);
+            let live = if self.mark(generation) {
+                self.decide(generation, ending)
+            } else {
+                0
+            };
+            self.finish(generation);
+            if generation == OLDEST {
+                self.settle_tables();
+            }
+            self.counters.live = live << GRANULE_SHIFT;
+            self.budget.note(generation, self.held >> GRANULE_SHIFT, live);
+            let count = &mut self.counters.collections[generation as usize];
+            *count = count.wrapping_add(1);
+            #[cfg(feature = "check")]
+            self.verify();
+        }
+        core::mem::forget(unfinished);
+    }
+
+    /// Plans, and compacts or not; returns the live granules in what was planned.
+    ///
+    /// # Safety
+    /// What lives is marked.
+    unsafe fn decide(&mut self, generation: u8, ending: Ending) -> usize {
+        // SAFETY: the phases come in order, and the rest is the caller's.
+        unsafe {
             let plan = self.plan(generation);
+            self.counters.pinned = self.pins.len() as u32;
             let dead = plan.extent - plan.live;
             let compacts = match ending {
                 Ending::Decide => dead > plan.extent / 4,
@@ -65,19 +92,8 @@ impl Collector {
             } else {
                 self.drop_plan(generation);
             }
-            self.finish(generation);
-            if generation == OLDEST {
-                self.settle_tables();
-            }
-            self.counters.live = plan.live << GRANULE_SHIFT;
-            self.budget.note(generation, self.held >> GRANULE_SHIFT, plan.live);
-            self.counters.pinned = self.pins.len() as u32;
-            let count = &mut self.counters.collections[generation as usize];
-            *count = count.wrapping_add(1);
-            #[cfg(feature = "check")]
-            self.verify();
+            plan.live
         }
-        core::mem::forget(unfinished);
     }
 
     /// Promotes what was condemned, lists gaps and starts anew, and gives empty segments back.
@@ -106,6 +122,11 @@ impl Collector {
                     }
                     kept -= granules;
                     segment.generation = 0;
+                    if segment.is_touched {
+                        segment.vacate(&space);
+                        card::fill(&space, segment.start, segment.end, false);
+                    }
+                    return true;
                 } else if segment.generation <= generation {
                     segment.generation = (generation + 1).min(OLDEST);
                 }
@@ -119,8 +140,9 @@ impl Collector {
         });
         self.held = held;
         for segment in self.segments.as_slice() {
-            // Nothing is younger than generation 1 now; after a collection of more, nothing than generation 2.
-            if segment.generation <= generation + 1 {
+            // Nothing is younger than generation 1 now; after a collection of more, nothing than generation 2. The cards of
+            // empty segments are clean.
+            if segment.generation != 0 && segment.generation <= generation + 1 {
                 // SAFETY: SPACE.
                 unsafe { card::fill(&space, segment.start, segment.end, false) };
             }

@@ -76,11 +76,12 @@ impl Drops {
         }
     }
 
-    /// Finds the objects that have died, marks them and empties their slots with `sever`.
+    /// Finds the objects that have died, marks them and empties their slots with `sever`; tells whether there are any.
     ///
     /// # Safety
     /// LIVE and OBJECT hold, and all that lives is marked.
-    pub(super) unsafe fn find_dead(&mut self, space: &Space, sever: &mut Visitor) {
+    pub(super) unsafe fn find_dead(&mut self, space: &Space, sever: &mut Visitor) -> bool {
+        let before = self.dying;
         for entry in self.table.as_mut_slice() {
             // SAFETY: DROPS: entries are positions of objects.
             unsafe {
@@ -93,6 +94,7 @@ impl Drops {
                 }
             }
         }
+        self.dying != before
     }
 
     /// Replaces the positions by new ones.

@@ -16,16 +16,17 @@ impl Collector {
             stack: stack.as_mut_ptr(),
             depth: 0,
             capacity: stack.len(),
+            found: false,
             overflowed: false,
         }
     }
 
     /// Marks what lives in the generations up to `generation`, and what is young anywhere. Weak handles of the dead become
-    /// empty; dead objects with destructors become dying ones.
+    /// empty; dead objects with destructors become dying ones. Tells whether anything lives that did not before.
     ///
     /// # Safety
     /// The collector's invariants hold, and no reference to an object exists.
-    pub(super) unsafe fn mark(&mut self, generation: u8) {
+    pub(super) unsafe fn mark(&mut self, generation: u8) -> bool {
         // SAFETY: LIVE: clearing the bits makes the condemned objects young; all that is alive is marked below.
         unsafe {
             for segment in self.segments.as_slice() {
@@ -55,7 +56,8 @@ impl Collector {
                 }
             });
             visitor.task = Task::Sever;
-            self.drops.find_dead(&space, &mut visitor);
+            let died = self.drops.find_dead(&space, &mut visitor);
+            visitor.found || died
         }
     }
 

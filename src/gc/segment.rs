@@ -103,6 +103,23 @@ impl Segment {
         }
     }
 
+    /// Makes all of the segment, in which nothing lives, one gap.
+    ///
+    /// # Safety
+    /// SPACE holds for the segment; what lies in it is in nobody's use.
+    pub(crate) unsafe fn vacate(&mut self, space: &Space) {
+        (self.gaps, self.free, self.is_touched) = (0, 0, false);
+        // SAFETY: the caller's.
+        unsafe {
+            poison(space, self.start, self.end);
+            let gap = Gap {
+                position: self.start,
+                granules: self.granules(),
+            };
+            self.push_gap(space, gap);
+        }
+    }
+
     /// The first gap of the list.
     pub(crate) fn first_gap(&self, space: &Space) -> Option<Gap> {
         if self.gaps == 0 {

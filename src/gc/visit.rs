@@ -16,6 +16,8 @@ pub struct Visitor {
     pub(super) stack: *mut u32,
     pub(super) depth: usize,
     pub(super) capacity: usize,
+    /// Whether any object was marked.
+    pub(super) found: bool,
     /// A marked object did not fit into the stack.
     pub(super) overflowed: bool,
 }
@@ -60,6 +62,7 @@ impl Visitor {
             if self.space.is_live(position) {
                 return;
             }
+            self.found = true;
             let object = self.space.at(position);
             self.space.set_live(position, position + object::size(object));
             if object::descriptor(object).trace.is_some() {
