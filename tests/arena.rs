@@ -461,3 +461,90 @@ fn c16_with_one_object_in_a_hundred_pinned_most_of_what_is_free_is_had_in_blocks
         assert!(blocks.len() * 4096 * 100 >= free * 80);
     });
 }
+
+#[test]
+fn c11_marking_gets_by_with_a_small_stack() {
+    brand!(Here);
+    let mut arena = Arena::<Here>::branded(heap(64 << 10)).unwrap();
+    arena.enter(|cx| {
+        // A tree as wide as it is deep: far more than the stack of 32 entries holds.
+        let all = cx
+            .new_slice::<Slot<Node<Here>, Here>>(400, |_, _| Slot::null())
+            .unwrap();
+        for i in 0..400 {
+            for depth in 0..3 {
+                let node = cx.new::<Node<Here>>(|_| Node::new(i * 3 + depth)).unwrap();
+                let slot = &all.get(cx).get()[i as usize];
+                node.get(cx).left.set(cx, slot.get(cx));
+                slot.set(cx, Some(node.get(cx)));
+            }
+        }
+        for generation in [Generation::Young, Generation::Middle, Generation::Old] {
+            cx.collect(generation);
+            for (i, slot) in all.get(cx).iter().enumerate() {
+                let (mut at, mut values) = (slot.get(cx), Vec::new());
+                while let Some(node) = at {
+                    values.push(node.value.get());
+                    at = node.left.get(cx);
+                }
+                let first = 3 * i as u32;
+                assert_eq!(values, [first + 2, first + 1, first]);
+            }
+        }
+    });
+}
+
+#[test]
+fn c15_what_is_nearly_full_is_swept_and_what_is_nearly_empty_compacted() {
+    brand!(Here);
+    let mut arena = Arena::<Here>::branded(heap(256 << 10)).unwrap();
+    arena.enter(|cx| {
+        for (keep, compactions) in [(9, 0), (2, 1)] {
+            let all = cx
+                .new_slice::<Slot<Node<Here>, Here>>(2000, |_, _| Slot::null())
+                .unwrap();
+            for i in 0..2000 {
+                let node = cx.try_new(Node::new(i)).unwrap();
+                if i % 10 < keep {
+                    all.get(cx)[i as usize].set(cx, Some(node));
+                }
+            }
+            let before = cx.stats().compactions;
+            cx.collect(Generation::Young);
+            assert_eq!(cx.stats().compactions - before, compactions, "{keep} of 10 live");
+            let alive = all.get(cx).iter().filter(|slot| slot.get(cx).is_some()).count();
+            assert_eq!(alive, 200 * keep as usize);
+        }
+    });
+}
+
+#[test]
+fn e1_arenas_of_several_brands_share_a_heap() {
+    brand!(Here);
+    brand!(There);
+    let heap = heap(128 << 10);
+    let mut here = Arena::<Here>::branded(heap).unwrap();
+    let mut there = Arena::<There>::branded(heap).unwrap();
+    let (mut these, mut those) = (Vec::new(), Vec::new());
+    for i in 0..3000 {
+        here.enter(|cx| these.push(cx.new::<Node<Here>>(|_| Node::new(i)).unwrap()));
+        there.enter(|cx| those.push(cx.new::<Node<There>>(|_| Node::new(!i)).unwrap()));
+        if i % 500 == 499 {
+            these.truncate(if i % 1000 == 499 { 400 } else { 0 });
+            here.enter(|cx| cx.compact());
+            those.truncate(100);
+            there.enter(|cx| cx.collect(Generation::Young));
+        }
+    }
+    here.enter(|cx| assert!(these.iter().all(|root| root.get(cx).value.get() < 3000)));
+    there.enter(|cx| {
+        assert!(
+            those
+                .iter()
+                .enumerate()
+                .all(|(i, root)| root.get(cx).value.get() == !(i as u32))
+        )
+    });
+    drop((here, there));
+    heap.check().unwrap();
+}

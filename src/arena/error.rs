@@ -11,7 +11,8 @@ pub enum ArenaError {
     NotClaimed,
     /// An arena of this brand lives, or handles of one that was dropped do.
     BrandTaken,
-    /// There is too little memory for the arena's tables, about 2.8 % of the heap's first span in one piece.
+    /// There is too little memory for the arena's tables, about 2.8 % of the heap's first span in one piece; or that span is
+    /// larger than 16 GiB.
     OutOfMemory,
 }
 

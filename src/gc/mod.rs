@@ -58,6 +58,9 @@ use source::Source;
 use space::{BRICK, BRICK_BYTES, Space};
 use table::Table;
 
+/// Granules of the largest span: positions have 31 bits, and there are some before the span.
+const MOST: u32 = (1 << 31) - 4 * BRICK;
+
 /// A segment is this part of the span, within limits.
 const SEGMENT_SHIFT: u32 = 5;
 const SEGMENT_MIN: u32 = 2 * BRICK;
@@ -111,7 +114,9 @@ impl Collector {
 
     fn new(source: &'static dyn Source) -> Option<Collector> {
         let (_, bytes) = source.span()?;
-        let granules = u32::try_from(bytes / GRANULE).ok()?;
+        let granules = u32::try_from(bytes / GRANULE)
+            .ok()
+            .filter(|granules| *granules <= MOST)?;
         let standard = (granules >> SEGMENT_SHIFT).clamp(SEGMENT_MIN, SEGMENT_MAX) / BRICK * BRICK;
         let mut collector = Collector {
             context: Context::EMPTY,
