@@ -371,15 +371,24 @@ fn e1_an_arenas_memory_goes_back_to_the_heap() {
     let heap = heap(64 << 10);
     let mut arena = Arena::<Here>::branded(heap).unwrap();
     arena.enter(|cx| {
-        let roots: Vec<_> = (0..)
-            .map_while(|i| cx.new::<Node<Here>>(|_| Node::new(i)).ok())
-            .collect();
+        let mut list = cx.new::<Node<Here>>(|_| Node::new(0)).unwrap();
+        loop {
+            let next = cx.new::<Node<Here>>(|g| {
+                let node = Node::new(0);
+                node.left.set(g, Some(list.get(g)));
+                node
+            });
+            match next {
+                Ok(next) => list = next,
+                Err(_) => break,
+            }
+        }
         assert!(heap.stats().free < 4096, "the arena has it all");
         assert!(cx.try_new(Node::<Here>::new(1)).is_err());
-        drop(roots);
+        drop(list);
         cx.compact();
         // SAFETY: the layout's size is not 0.
-        let block = unsafe { std::alloc::GlobalAlloc::alloc(heap, std::alloc::Layout::new::<[u8; 40 << 10]>()) };
+        let block = unsafe { std::alloc::GlobalAlloc::alloc(heap, std::alloc::Layout::new::<[u8; 24 << 10]>()) };
         assert!(!block.is_null(), "{}", heap.stats());
     });
 }
