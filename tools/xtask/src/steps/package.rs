@@ -4,6 +4,9 @@ use crate::error::{Result, failed, missing};
 use crate::process::Process;
 use crate::workspace::{PACKAGE, Workspace};
 
+/// The package of the procedural macro.
+const MACROS: &str = "terrace-derive";
+
 /// Files without which the package is not complete.
 const FILES: &[&str] = &[
     "ARCHITECTURE.md",
@@ -12,6 +15,7 @@ const FILES: &[&str] = &[
     "LICENSE-APACHE",
     "LICENSE-MIT",
     "README.md",
+    "build.rs",
     "src/lib.rs",
 ];
 
@@ -32,9 +36,11 @@ pub fn contents(workspace: &Workspace) -> Result<String> {
     if let Some(file) = files.iter().find(stray) {
         return failed(format!("{file} should not be in the package"));
     }
+    // Both at once, since the one depends on the other.
     workspace
         .cargo("publish")
-        .args(["--package", PACKAGE, "--dry-run", "--quiet", "--allow-dirty"])
+        .args(["--package", MACROS, "--package", PACKAGE])
+        .args(["--dry-run", "--quiet", "--allow-dirty"])
         .run()?;
     Ok(format!("{} files", files.len()))
 }
