@@ -4,6 +4,7 @@
 
 pub mod memory;
 pub mod operation;
+pub mod program;
 pub mod random;
 pub mod shadow;
 pub mod watch;
