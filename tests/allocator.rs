@@ -9,8 +9,19 @@ use std::alloc::Layout;
 use support::Memory;
 use terrace::LocalHeap;
 
+const REGION: usize = 64 << 10;
+
 fn layout(size: usize, align: usize) -> Layout {
     Layout::from_size_align(size, align).expect("a layout")
+}
+
+/// An alignment that no address in the memory around `address` has.
+fn alignment_beyond(address: usize) -> usize {
+    let is_near = |align: usize| address % align < REGION || align - address % align < REGION;
+    (17..30)
+        .map(|log| 1 << log)
+        .find(|align| !is_near(*align))
+        .expect("one of so many")
 }
 
 /// The same tests for both traits, which have the same methods.
@@ -23,10 +34,10 @@ macro_rules! suite {
             use $($trait)::+ as Allocator;
 
             fn with_heap(work: impl FnOnce(&LocalHeap)) {
-                let memory = Memory::new(64 << 10);
+                let memory = Memory::new(REGION);
                 let heap = LocalHeap::new();
                 // SAFETY: the memory outlives the heap and is used by nothing else.
-                unsafe { heap.claim_raw(memory.start(), 64 << 10).unwrap() };
+                unsafe { heap.claim_raw(memory.start(), REGION).unwrap() };
                 work(&heap);
                 assert_eq!((heap.load().used, heap.check()), (0, Ok(())), "nothing leaks");
             }
@@ -133,7 +144,8 @@ macro_rules! suite {
                     // SAFETY: the block has that layout, and keeps it.
                     unsafe {
                         assert!(heap.grow(block.cast(), layout(1000, 8), huge).is_err());
-                        assert!(heap.grow(block.cast(), layout(1000, 8), layout(1000, 1 << 20)).is_err());
+                        let align = layout(1000, alignment_beyond(block.cast::<u8>().addr().get()));
+                        assert!(heap.grow(block.cast(), layout(1000, 8), align).is_err());
                         assert!(is_filled(block, 1000));
                         heap.deallocate(block.cast(), layout(1000, 8));
                     }
