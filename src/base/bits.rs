@@ -116,8 +116,8 @@ impl Bits {
 
 /// Writes `value`, all of whose bytes are alike, to `count` places.
 ///
-/// Where the crate is optimised for size, a loop that the compiler does not turn into a call: the program would have to carry `memset`, in several
-/// variants, for a few words.
+/// Where the crate is optimised for size, a loop that the compiler does not turn into a call: the program would have to carry
+/// `memset`, in several variants, for a few words.
 ///
 /// # Safety
 /// The places from `to` on are valid for writes.

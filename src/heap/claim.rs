@@ -56,6 +56,7 @@ impl<L: RawMutex, C, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
     ///     static mut __heap_start: u8;
     ///     static mut __heap_end: u8;
     /// }
+    /// // SAFETY: the linker script keeps the memory between the two symbols free of everything else.
     /// unsafe { HEAP.claim_symbols(&raw mut __heap_start, &raw mut __heap_end) }?;
     /// ```
     ///

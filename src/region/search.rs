@@ -10,9 +10,9 @@
 //!    classes, the one with the lowest address.
 //!
 //! Splitting at low addresses keeps the large blocks large, which is what address-ordered first fit is good at; large
-//! requests fit best into the blocks that this leaves. In simulations of constant random loads the mixture sustains as much
-//! as unbounded first fit and unbounded best fit do, each where it is the better one. Every step looks at a bounded number
-//! of blocks, so the time does not depend on the region, and where any block of a higher class exists one is found.
+//! requests fit best into the blocks that this leaves; `cargo xtask bench density` measures what both are worth. Every step
+//! looks at a bounded number of blocks, so the time does not depend on the region, and where any block of a higher class exists
+//! one is found.
 //!
 //! An aligned request takes the first block that holds it wherever that lies; else the newest free block or the first one of
 //! the lowest class, if it happens to lie well: whoever freed such a block just now gets it again.
