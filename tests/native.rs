@@ -391,3 +391,20 @@ fn the_map_shows_what_is_in_use() {
         "{map}"
     );
 }
+
+/// A size that no block can have is refused, though it is nobody's right to ask for it; the block stays as it is.
+#[test]
+fn resizing_beyond_all_bounds_is_refused() {
+    let f = Fixture::new(64 << 10);
+    let block = f.alloc(40);
+    for size in [
+        isize::MAX as usize + 1,
+        usize::MAX - 8,
+        usize::MAX - 7,
+        usize::MAX - 6,
+        usize::MAX,
+    ] {
+        assert_eq!(f.resize(block, 40, size), 0, "{size:#x}");
+    }
+    assert_eq!((f.heap.load().used, f.heap.check()), (40, Ok(())));
+}

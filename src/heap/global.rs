@@ -96,9 +96,10 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
             // SAFETY: the caller gives the block, if it is one of this heap.
             return unsafe { self.change_checked(block, layout, new_layout) };
         }
-        if layout.size() == 0 || new_size == 0 {
+        // Neither 0 nor more than any block can have, in one comparison.
+        if layout.size() == 0 || new_size.wrapping_sub(1) >= isize::MAX as usize {
             // SAFETY: the caller gives the block.
-            return unsafe { self.resize_empty(block, layout, new_size) };
+            return unsafe { self.resize_oddly(block, layout, new_size) };
         }
         // SAFETY: the caller's block is one of this heap, with this layout. A new block is larger, and apart from it.
         unsafe {
@@ -116,16 +117,19 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
         }
     }
 
-    /// As [`Heap::resize`], from or to no bytes.
+    /// As [`Heap::resize`], from or to no bytes, or to more than there can be.
     ///
     /// # Safety
     /// As for [`GlobalAlloc::realloc`].
     #[cold]
     #[inline(never)]
-    unsafe fn resize_empty(&self, block: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
+    unsafe fn resize_oddly(&self, block: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
         if layout.size() == 0 {
             let new_layout = Layout::from_size_align(new_size, layout.align());
             return new_layout.map_or(ptr::null_mut(), |layout| self.allocate(layout));
+        }
+        if new_size != 0 {
+            return ptr::null_mut();
         }
         // SAFETY: the caller gives the block up.
         unsafe { self.release(block, layout) };
