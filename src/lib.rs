@@ -77,6 +77,7 @@ pub use arena::gc::Gc;
 pub use arena::handle::{Pinned, Root, Weak};
 pub use arena::slot::{Interior, Slot};
 pub use arena::stats::ArenaStats;
+pub use arena::tagged::{Tagged, TaggedSlot};
 pub use arena::trace::{Leaf, Object, Plain, Rebind, Trace};
 pub use base::core_id::{CoreId, SingleCore};
 pub use base::fault::{Fault, FaultKind};

@@ -175,6 +175,48 @@ impl<A: Brand> Cx<A> {
         }
     }
 
+    /// Makes a slice of `len` elements in a window, which may be references. `init` is called for each index in turn.
+    ///
+    /// # Errors
+    /// There is no room without a collection; if elements need no destructor, `init` was not called.
+    pub fn try_slice_with<'g, T: Trace + 'g>(
+        &'g self,
+        len: usize,
+        mut init: impl FnMut(usize) -> T,
+    ) -> Result<Gc<'g, [T], A>, Full<()>> {
+        let Some(requested) = size_of_slice::<T>(len) else {
+            return Err(Full {
+                value: (),
+                requested: usize::MAX,
+            });
+        };
+        let object = self.bump(requested);
+        if object.is_null() {
+            return Err(Full { value: (), requested });
+        }
+        let first = object.wrapping_add(offset_of_elements::<T>()).cast::<T>();
+        let mut made = Made { first, len: 0 };
+        for index in 0..len {
+            let value = init(index);
+            // SAFETY: the memory is the object's and has room for `len` elements.
+            unsafe { first.add(index).write(value) };
+            made.len += 1;
+        }
+        if needs_drop::<T>() {
+            // Behind `init`, which may have made objects with destructors itself.
+            if !self.collector_mut().reserve_drop() {
+                return Err(Full { value: (), requested });
+            }
+            self.collector_mut().note_drop(object);
+        }
+        core::mem::forget(made);
+        // SAFETY: the memory is the object's; OBJECT holds there from now on.
+        unsafe {
+            write_slice_header(object, DescriptorOf::<T>::SLICE, len);
+            Ok(Gc::new(<[T]>::from_object(object)))
+        }
+    }
+
     /// Makes a string in a window.
     ///
     /// # Errors

@@ -5,7 +5,7 @@
 //!                       |
 //!        try_new, root, |  collect, new, reserve, poll
 //!                       v
-//!   Gc   a reference in a window          Slot, DynSlot, Interior   references inside of objects
+//!   Gc   a reference in a window          Slot, TaggedSlot, DynSlot, Interior   references inside of objects
 //!   Root, Weak, Pinned   handles, over safe points
 //!   Trace, Rebind, Leaf, Object   what types tell the collector
 //! ```
@@ -25,6 +25,7 @@ pub(crate) mod gc;
 pub(crate) mod handle;
 pub(crate) mod slot;
 pub(crate) mod stats;
+pub(crate) mod tagged;
 pub(crate) mod trace;
 
 pub use arena::Arena;

@@ -12,8 +12,9 @@ use crate::gc::visit::Visitor;
 /// `#[derive(Trace)]` implements it, and [`Rebind`]; there is hardly a reason to do so by hand.
 ///
 /// # Safety
-/// `trace` shows every [`Slot`](crate::Slot), [`DynSlot`](crate::DynSlot) and [`Interior`](crate::Interior) in the value's own
-/// bytes exactly once, by calling `trace` of each field, and does nothing else: it does not panic, allocate or keep anything.
+/// `trace` shows every [`Slot`](crate::Slot), [`TaggedSlot`](crate::TaggedSlot), [`DynSlot`](crate::DynSlot) and
+/// [`Interior`](crate::Interior) in the value's own bytes exactly once, by calling `trace` of each field, and does nothing
+/// else: it does not panic, allocate or keep anything.
 /// There are no slots elsewhere, such as in a box that the value owns. `LEAF` is true only if there are no slots.
 /// No slot can be replaced as a whole through a shared reference to the value.
 #[diagnostic::on_unimplemented(
