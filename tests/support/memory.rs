@@ -112,3 +112,19 @@ pub fn heap_for_good(bytes: usize) -> &'static terrace::LocalHeap {
     unsafe { heap.claim_raw(memory.start(), bytes).unwrap() };
     heap
 }
+
+/// Runs `work` with a heap over as many bytes, for arenas, and frees it.
+///
+/// # Safety
+/// Whatever `work` made of the heap is gone when it returns: arenas, handles and blocks. If it unwinds, the heap stays.
+pub unsafe fn with_heap(bytes: usize, work: impl FnOnce(&'static terrace::LocalHeap)) {
+    let memory = std::mem::ManuallyDrop::new(Memory::new(bytes));
+    let heap = Box::into_raw(Box::new(terrace::LocalHeap::new()));
+    // SAFETY: the memory is this heap's, which the caller uses no more when `work` has returned.
+    unsafe {
+        (*heap).claim_raw(memory.start(), bytes).unwrap();
+        work(&*heap);
+        drop(Box::from_raw(heap));
+    }
+    drop(std::mem::ManuallyDrop::into_inner(memory));
+}
