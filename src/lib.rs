@@ -73,6 +73,7 @@ pub use arena::brand::{Brand, Main};
 pub use arena::cx::{Cx, Generation, size_of_object};
 pub use arena::dynamic::{DynSlot, GcDyn};
 pub use arena::error::{ArenaError, Full, OutOfMemory};
+pub use arena::finalize::Finalize;
 pub use arena::gc::Gc;
 pub use arena::handle::{Pinned, Root, Weak};
 pub use arena::slot::{Interior, Slot};

@@ -16,7 +16,7 @@ use crate::gc::source::Source;
 /// Objects lie in segments that the arena takes from the heap, and gives back when they are empty. All work with them is done
 /// inside of [`Arena::enter`]; outside, the arena is parked.
 ///
-/// An arena that is dropped runs the destructors of its objects. What handles still keep stays, and the brand remains
+/// An arena that is dropped runs the destructors of its objects, but no [finaliser](crate::Finalize). What handles still keep stays, and the brand remains
 /// taken, until the last of them is gone. Not for interrupts.
 ///
 /// # Examples
@@ -146,6 +146,7 @@ fn close(state: &BrandState) {
     // SAFETY: BRAND: the arena is dropped, so there is no token and no reference to an object (PARKED); only pinned ones are
     // read. While destructors run, the phase keeps handles that are dropped from coming here again.
     unsafe {
+        (*collector).clear_finalizers();
         loop {
             if (*collector).drops.count() == 0 {
                 break;

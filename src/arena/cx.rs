@@ -128,10 +128,12 @@ impl<A: Brand> Cx<A> {
         has_room.then_some(()).ok_or(error)
     }
 
-    /// Runs the destructors of objects that were found dead; returns how many. Their memory is reused after the next
-    /// collection.
+    /// Runs the finalisers and destructors of objects that were found dead; returns how many. Their memory is reused after
+    /// the next collection, that of objects with finalisers after one that has found them dead again. Finalisers that become
+    /// due meanwhile wait for the next poll.
     pub fn poll(&mut self) -> usize {
-        let mut count = 0;
+        // SAFETY: PARKED: the exclusive borrow of the token has ended all references to objects.
+        let mut count = unsafe { Collector::run_finalizers(self.collector) };
         // SAFETY: nobody refers to a dying object, and nothing moves while its destructor runs: this method has the token.
         while let Some((drop, value, len)) = unsafe { super::take_dying(self.collector.as_ptr()) } {
             count += 1;

@@ -46,6 +46,17 @@ impl<A: Brand> Entry<A> {
         }
     }
 
+    /// The handle at an index.
+    ///
+    /// # Safety
+    /// OWNED: it is one of the brand's arena, and the caller's to give away.
+    pub(super) unsafe fn adopt(index: u32) -> Entry<A> {
+        Entry {
+            index,
+            brand: PhantomData,
+        }
+    }
+
     /// The position that the handle holds.
     #[inline(always)]
     fn position(&self, cx: &Cx<A>) -> u32 {
@@ -129,8 +140,10 @@ impl<T: Rebind + ?Sized, A: Brand> Root<T, A> {
     }
 }
 
-/// A weak handle: does not keep its object, and knows when that is dead. A dead object with a destructor is gone for it
-/// as soon as the collection has found it dead.
+/// A weak handle: does not keep its object, and knows when that is dead. A dead object with a finaliser or a destructor is gone
+/// for a *short* one as soon as the collection has found it dead; a *long* one ([`Weak::long`]) follows it while it waits for
+/// its finaliser, or is reached from one that does, and if it lives again, until it is found dead for good. (The terms are
+/// those of .NET.)
 ///
 /// # Examples
 /// ```
@@ -161,7 +174,25 @@ impl<T: Rebind + ?Sized, A: Brand> Weak<T, A> {
     where
         T::At<'g>: Object,
     {
-        let entry = Entry::new(cx, cx.position(target), Kind::Weak)?;
+        Weak::of_kind(cx, target, Kind::Weak)
+    }
+
+    /// A long weak handle of an object in the window.
+    ///
+    /// # Errors
+    /// There is no room for a handle.
+    pub fn long<'g>(cx: &'g Cx<A>, target: Gc<'g, T::At<'g>, A>) -> Result<Weak<T, A>, OutOfMemory>
+    where
+        T::At<'g>: Object,
+    {
+        Weak::of_kind(cx, target, Kind::Long)
+    }
+
+    fn of_kind<'g>(cx: &'g Cx<A>, target: Gc<'g, T::At<'g>, A>, kind: Kind) -> Result<Weak<T, A>, OutOfMemory>
+    where
+        T::At<'g>: Object,
+    {
+        let entry = Entry::new(cx, cx.position(target), kind)?;
         Ok(Weak {
             entry,
             target: PhantomData,
@@ -269,6 +300,17 @@ impl<A: Brand> Cx<A> {
         T::At<'g>: Object,
     {
         Weak::new(self, target)
+    }
+
+    /// A long weak handle of an object in the window, see [`Weak::long`].
+    ///
+    /// # Errors
+    /// There is no room for a handle.
+    pub fn weak_long<'g, T: Rebind + ?Sized>(&'g self, target: Gc<'g, T::At<'g>, A>) -> Result<Weak<T, A>, OutOfMemory>
+    where
+        T::At<'g>: Object,
+    {
+        Weak::long(self, target)
     }
 
     /// Pins an object without slots.

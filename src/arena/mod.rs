@@ -7,6 +7,7 @@
 //!                       v
 //!   Gc   a reference in a window          Slot, TaggedSlot, DynSlot, Interior   references inside of objects
 //!   Root, Weak, Pinned   handles, over safe points
+//!   Finalize   what is done before an object goes
 //!   Trace, Rebind, Leaf, Object   what types tell the collector
 //! ```
 //!
@@ -21,6 +22,7 @@ pub(crate) mod brand;
 pub(crate) mod cx;
 pub(crate) mod dynamic;
 pub(crate) mod error;
+pub(crate) mod finalize;
 pub(crate) mod gc;
 pub(crate) mod handle;
 pub(crate) mod slot;

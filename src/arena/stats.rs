@@ -15,12 +15,16 @@ pub struct ArenaStats {
     pub bookkeeping: usize,
     /// Alive in the generations that the last collection was about, as it found; large objects apart.
     pub live: usize,
-    /// Handles of all kinds.
+    /// Handles of all kinds; each finaliser has one.
     pub handles: usize,
     /// Objects with destructors, of which `dying` wait for a poll.
     pub droppable: usize,
     /// Dead objects that wait for their destructors.
     pub dying: usize,
+    /// Finalisers that are registered and not due.
+    pub finalizable: usize,
+    /// Finalisers that wait for a poll.
+    pub queued: usize,
     /// Collections, by the oldest generation that each was about.
     pub collections: [u32; 3],
     /// Collections that moved objects.
@@ -41,6 +45,8 @@ impl ArenaStats {
             handles: collector.handles.count(),
             droppable: collector.drops.count(),
             dying: collector.drops.dying(),
+            finalizable: collector.finals.registered(),
+            queued: collector.finals.queued(),
             collections: counters.collections,
             compactions: counters.compactions,
             moved: counters.moved,

@@ -9,14 +9,16 @@ use super::table::Table;
 pub(crate) enum Kind {
     /// Keeps it alive.
     Strong = 1,
-    /// Becomes 0 when it dies.
+    /// Becomes 0 when it is found dead.
     Weak = 2,
     /// Keeps it alive, and where it is.
     Pinned = 3,
+    /// Becomes 0 when it is found dead and no finaliser waits for it, nor for what refers to it.
+    Long = 4,
 }
 
 const FREE: u32 = 0;
-const KIND_BITS: u32 = 2;
+const KIND_BITS: u32 = 3;
 const KIND_MASK: u32 = (1 << KIND_BITS) - 1;
 
 /// A handle: the position of an object, or 0, and the kind. A free one: `FREE`, and above that the index of the next free one
@@ -30,7 +32,7 @@ struct Handle {
 /// The handles of an arena.
 ///
 /// **Invariant `HANDLE`**: an index that [`Handles::add`] returned is that of a handle until [`Handles::remove`] is called
-/// with it; its position is that of a live object, or 0 if it is weak. Free handles form a list through their tags.
+/// with it; its position is that of a live object, or 0 if it is weak or long. Free handles form a list through their tags.
 pub(crate) struct Handles {
     table: Table<Handle>,
     /// The index of the first free handle plus 1.
@@ -129,6 +131,15 @@ impl Handles {
         unsafe { self.table.at(index).position }
     }
 
+    /// Makes a handle one of another kind; not of the kind that pins, nor the other way round.
+    ///
+    /// # Safety
+    /// HANDLE.
+    pub(crate) unsafe fn set_kind(&mut self, index: u32, kind: Kind) {
+        // SAFETY: HANDLE: the index is below the table's length.
+        unsafe { self.table.at_mut(index).tag = kind as u32 };
+    }
+
     /// Changes the position that a handle holds.
     #[inline(always)]
     pub(crate) fn set(&mut self, index: u32, position: u32) {
@@ -157,6 +168,7 @@ impl Handles {
                 1 => Kind::Strong,
                 2 => Kind::Weak,
                 3 => Kind::Pinned,
+                4 => Kind::Long,
                 _ => continue,
             };
             if handle.position != 0 {

@@ -2,6 +2,7 @@
 
 use super::Collector;
 use super::card;
+use super::finalize::Step;
 use super::handle::Kind;
 use super::object;
 use super::visit::{Task, Visitor};
@@ -22,7 +23,8 @@ impl Collector {
     }
 
     /// Marks what lives in the generations up to `generation`, and what is young anywhere. Weak handles of the dead become
-    /// empty; dead objects with destructors become dying ones. Tells whether anything lives that did not before.
+    /// empty; dead objects with finalisers are queued, and live on with all that they reach; other dead objects with
+    /// destructors become dying ones. Tells whether anything lives that did not before.
     ///
     /// # Safety
     /// The collector's invariants hold, and no reference to an object exists.
@@ -36,7 +38,7 @@ impl Collector {
             }
             let mut visitor = self.visitor(Task::Mark);
             self.handles.each(|kind, position| {
-                if kind != Kind::Weak {
+                if matches!(kind, Kind::Strong | Kind::Pinned) {
                     visitor.mark(*position);
                     visitor.drain();
                 }
@@ -49,23 +51,38 @@ impl Collector {
                 }
             }
             self.rescan(generation, &mut visitor);
+            self.empty_handles(Kind::Weak);
+            if let Some(work) = self.finals.work {
+                work(self, Step::Find(generation, &mut visitor));
+            }
+            self.empty_handles(Kind::Long);
             let space = self.space;
-            self.handles.each(|kind, position| {
-                if kind == Kind::Weak && !space.is_live(*position) {
-                    *position = 0;
-                }
-            });
             visitor.task = Task::Sever;
             let died = self.drops.find_dead(&space, &mut visitor);
             visitor.found || died
         }
     }
 
+    /// Empties the handles of one kind whose objects are not marked.
+    ///
+    /// # Safety
+    /// As for [`Collector::mark`].
+    #[inline(never)]
+    unsafe fn empty_handles(&mut self, weak: Kind) {
+        let space = self.space;
+        self.handles.each(|kind, position| {
+            // SAFETY: HANDLE: an object lies there.
+            if kind == weak && unsafe { !space.is_live(*position) } {
+                *position = 0;
+            }
+        });
+    }
+
     /// Traces all marked objects again until the mark stack has held everything.
     ///
     /// # Safety
     /// As for [`Collector::mark`].
-    unsafe fn rescan(&self, generation: u8, visitor: &mut Visitor) {
+    pub(super) unsafe fn rescan(&self, generation: u8, visitor: &mut Visitor) {
         let space = self.space;
         while core::mem::take(&mut visitor.overflowed) {
             for segment in self.segments.as_slice() {

@@ -5,7 +5,8 @@
 //!     segment   what objects lie in; gaps
 //!       context allocation: bump through a gap or a segment
 //!     space     positions and side tables: live bits, bricks, cards, firsts
-//!   object      header and descriptor; handle: references from outside; drops: who has a destructor
+//!   object      header and descriptor; handle: references from outside; drops: who has a destructor;
+//!               finalize: who has a finaliser, and whose is due
 //!
 //!   collect     the driver:  mark -> plan -> sweep
 //!                                        '-> relocate -> compact
@@ -18,7 +19,7 @@
 //!
 //! Named invariants, which the `SAFETY` comments cite: `SPACE` and `LIVE` (`space.rs`), `OBJECT` (`object.rs`), `BRICK`
 //! (`brick.rs`), `FIRST` (`card.rs`), `SEGMENT` (`segment.rs`), `CONTEXT` (`context.rs`), `HANDLE` (`handle.rs`), `DROPS`
-//! (`drops.rs`), `LIST` (`table.rs`), `STACK` (`visit.rs`), and
+//! (`drops.rs`), `FINAL` (`finalize.rs`), `LIST` (`table.rs`), `STACK` (`visit.rs`), and
 //!
 //! - **`PARKED`**: during a collection no reference to an object or into one exists; the layer above sees to that by lifetimes.
 //! - **`TRACED`**: what implements `Trace` shows each of its slots, and slots are nowhere else.
@@ -30,6 +31,7 @@ pub(crate) mod collect;
 mod compact;
 mod context;
 pub(crate) mod drops;
+pub(crate) mod finalize;
 pub(crate) mod handle;
 mod mark;
 pub(crate) mod object;
@@ -51,6 +53,7 @@ use budget::Budget;
 use collect::Counters;
 use context::Context;
 use drops::Drops;
+use finalize::{Finals, Step};
 use handle::Handles;
 use plan::Range;
 use segment::Segment;
@@ -77,6 +80,7 @@ pub(crate) struct Collector {
     pub(crate) space: Space,
     pub(crate) handles: Handles,
     pub(crate) drops: Drops,
+    pub(crate) finals: Finals,
     pub(crate) source: &'static dyn Source,
     segments: Table<Segment>,
     /// The mark stack.
@@ -123,6 +127,7 @@ impl Collector {
             space: Space::new(source)?,
             handles: Handles::EMPTY,
             drops: Drops::EMPTY,
+            finals: Finals::EMPTY,
             source,
             segments: Table::EMPTY,
             stack: Table::EMPTY,
@@ -190,6 +195,10 @@ impl Collector {
         let (source, segments, pins) = (self.source, self.segments.len(), self.handles.pins());
         self.handles.settle(source);
         self.drops.settle(source);
+        if let Some(work) = self.finals.work {
+            // SAFETY: no phase of a collection is under way.
+            unsafe { work(self, Step::Settle) };
+        }
         self.stack.settle(0, source);
         self.segments.settle(0, source);
         self.turns.settle(segments + 3 * pins, source);
@@ -215,7 +224,7 @@ impl Collector {
     /// Bytes of bookkeeping.
     pub(crate) fn bookkeeping(&self) -> usize {
         let tables = self.segments.bytes() + self.stack.bytes() + self.turns.bytes() + self.fills.bytes();
-        let lists = self.pins.bytes() + self.handles.bytes() + self.drops.bytes();
+        let lists = self.pins.bytes() + self.handles.bytes() + self.drops.bytes() + self.finals.bytes();
         tables + lists + self.space.table_bytes() + size_of::<Collector>()
     }
 

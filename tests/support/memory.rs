@@ -94,7 +94,8 @@ impl<const N: usize> StaticMemory<N> {
 /// What was made for good stays reachable here, so that it is no leak.
 static KEPT: std::sync::Mutex<Vec<usize>> = std::sync::Mutex::new(Vec::new());
 
-fn for_good<T>(value: T) -> &'static mut T {
+/// A value for good.
+pub fn for_good<T>(value: T) -> &'static mut T {
     let value = Box::leak(Box::new(value));
     KEPT.lock().unwrap().push(std::ptr::from_mut(value).expose_provenance());
     value
