@@ -8,3 +8,5 @@ pub mod core_id;
 pub mod fault;
 pub(crate) mod granule;
 pub mod lock;
+#[cfg_attr(not(target_arch = "x86_64"), path = "prefetch_none.rs")]
+pub(crate) mod prefetch;

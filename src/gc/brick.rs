@@ -67,6 +67,16 @@ impl Forward {
         }
     }
 
+    /// Whether all objects that start in the brick of `position` move by the same distance, if they move.
+    ///
+    /// # Safety
+    /// As for [`Forward::position`].
+    #[inline(always)]
+    pub(super) unsafe fn is_straight(&self, position: u32) -> bool {
+        // SAFETY: SPACE: the entry exists.
+        unsafe { *self.space.bricks.add((position >> BRICK_SHIFT) as usize) & TURN == 0 }
+    }
+
     #[cold]
     unsafe fn turned(&self, mut entry: u32, position: u32) -> u32 {
         // SAFETY: BRICK: the indices are those of turns, and the bits of the brick exist.
@@ -90,7 +100,7 @@ impl Forward {
 pub(super) struct Writer<'a> {
     space: Space,
     turns: &'a mut super::table::Table<Turn>,
-    /// The brick of the object noted last.
+    /// The last brick of what was noted last.
     brick: u32,
 }
 
@@ -100,32 +110,30 @@ impl<'a> Writer<'a> {
         Writer { space, turns, brick: 0 }
     }
 
-    /// Notes that the object at `from` goes to `to`; `turning`, if not right behind the object before it.
+    /// Notes that the objects of `from..end`, side by side, go to `to` and on; `turning`, if not right behind what was noted
+    /// before.
     ///
     /// # Safety
-    /// LIVE: a marked object starts there, and it comes behind all that were noted.
-    #[inline(always)]
-    pub(super) unsafe fn note(&mut self, from: u32, to: u32, turning: bool) {
-        let brick = from >> BRICK_SHIFT;
-        if !turning && brick == self.brick {
-            return;
-        }
-        // SAFETY: SPACE: the entry and the bits exist.
+    /// LIVE: the range is one of marked objects, at least one, and comes behind all that were noted.
+    pub(super) unsafe fn note(&mut self, from: u32, end: u32, to: u32, turning: bool) {
+        let (first, last) = (from >> BRICK_SHIFT, (end - 1) >> BRICK_SHIFT);
+        // SAFETY: SPACE: the entries exist.
         unsafe {
-            let entry = self.space.bricks.add(brick as usize);
+            let entry = self.space.bricks.add(first as usize);
             if turning {
                 let index = self.turns.len() as u32;
-                self.turns.push(Turn {
-                    from,
-                    to,
-                    before: *entry,
-                });
+                let before = *entry;
+                self.turns.push(Turn { from, to, before });
                 *entry = TURN | index;
-            } else {
-                *entry = to - self.space.count_live(brick << BRICK_SHIFT, from);
+            } else if first != self.brick {
+                // Nothing lives before in this brick.
+                *entry = to;
+            }
+            for brick in first + 1..=last {
+                *self.space.bricks.add(brick as usize) = to + ((brick << BRICK_SHIFT) - from);
             }
         }
-        self.brick = brick;
+        self.brick = last;
     }
 }
 

@@ -1,7 +1,12 @@
 //! Which bricks were written to, and where in a brick objects start.
 //!
-//! A store into a slot sets the card of the slot's own address. The objects that overlap a dirty card are found by
-//! `firsts`:
+//! ```text
+//!   card   0   clean
+//!          1   dirty: a slot may refer to anything. What a store sets, for the slot's own address
+//!          2   aged: dirty before the last collection of generation 0, so that a slot may refer to generation 1, but not to 0
+//! ```
+//!
+//! The objects that overlap a card are found by `firsts`:
 //!
 //! ```text
 //!   0 ..= 63     the first old object that starts in the brick starts at this granule
@@ -9,8 +14,8 @@
 //!   255          none starts there or below it in this segment
 //! ```
 //!
-//! **Invariant `FIRST`**: that holds for all objects that were old after the last collection. Those that became old in this
-//! one lie in gaps between them, so that a walk from an old object's start meets them at their start.
+//! **Invariant `FIRST`**: that holds for all objects that were old after the last collection, but that a brick may lead
+//! further down than need be. What has become old in gaps between them since then is met by a walk from one's start.
 
 use super::object;
 use super::segment::Segment;
@@ -21,67 +26,105 @@ use crate::base::granule::GRANULE_SHIFT;
 const NONE: u8 = u8::MAX;
 const REACH: u32 = NONE as u32 - BRICK;
 
+const CLEAN: u8 = 0;
+const DIRTY: u8 = 1;
+const AGED: u8 = 2;
+
+/// A byte, eight times.
+const fn eight(byte: u8) -> u64 {
+    u64::from_ne_bytes([byte; 8])
+}
+
 /// Takes note of a store to the slot at `address`, if that lies in the heap. The write barrier.
 #[inline(always)]
 pub(crate) fn dirty(space: &Space, address: usize) {
     if let Some(offset) = space.offset(address) {
         // SAFETY: SPACE: every address of the span has a card.
-        unsafe { *space.cards.add(offset / BRICK_BYTES) = 1 };
+        unsafe { *space.cards.add(offset / BRICK_BYTES) = DIRTY };
     }
 }
 
-/// Dirties or cleans the cards that `from..to` touches.
+/// The cards of `first..end`, whole bricks of one segment.
+///
+/// # Safety
+/// SPACE: positions of this arena's segments; nobody else uses these cards meanwhile.
+unsafe fn cards<'a>(space: &Space, first: u32, end: u32) -> &'a mut [u8] {
+    // SAFETY: SPACE: the cards exist, are initialised and ours.
+    unsafe { core::slice::from_raw_parts_mut(space.cards.add(first as usize), (end - first) as usize) }
+}
+
+/// Dirties the cards that `from..to` touches.
 ///
 /// # Safety
 /// SPACE: positions of this arena's segments; `from < to`.
-pub(super) unsafe fn fill(space: &Space, from: u32, to: u32, dirty: bool) {
-    let (first, last) = (from >> BRICK_SHIFT, (to - 1) >> BRICK_SHIFT);
-    // SAFETY: SPACE: the cards exist and are ours.
-    unsafe {
-        let cards = space.cards.add(first as usize);
-        core::ptr::write_bytes(cards, dirty as u8, (last - first + 1) as usize);
+pub(super) unsafe fn soil(space: &Space, from: u32, to: u32) {
+    // SAFETY: the caller's.
+    unsafe { cards(space, from >> BRICK_SHIFT, ((to - 1) >> BRICK_SHIFT) + 1).fill(DIRTY) };
+}
+
+/// Cleans the cards of a segment.
+///
+/// # Safety
+/// SPACE.
+pub(super) unsafe fn clean(space: &Space, segment: &Segment) {
+    // SAFETY: the caller's.
+    unsafe { cards(space, segment.start >> BRICK_SHIFT, segment.end >> BRICK_SHIFT).fill(CLEAN) };
+}
+
+/// Makes the dirty cards of a segment aged ones.
+///
+/// # Safety
+/// SPACE.
+pub(super) unsafe fn age(space: &Space, segment: &Segment) {
+    // SAFETY: the caller's.
+    for card in unsafe { cards(space, segment.start >> BRICK_SHIFT, segment.end >> BRICK_SHIFT) } {
+        *card = (*card | *card << 1) & AGED;
     }
 }
 
-/// The object that was visited last, and how many of its elements: what overlaps two dirty bricks is visited once.
+/// How far the visit of a segment has come.
 #[derive(Clone, Copy, Default)]
-struct Visited {
+struct Progress {
+    /// What starts before was visited, or does not reach the next brick.
+    resume: u32,
+    /// The object that was visited last, and how many of its elements: what overlaps two dirty bricks is visited once.
     position: u32,
     elements: usize,
 }
 
-/// Visits the slots in the dirty bricks of a segment, each once.
+/// Visits the slots in those bricks of a segment that may refer to what a collection of `generation` condemns, each once.
 ///
 /// # Safety
 /// SPACE, LIVE and FIRST hold for the segment.
-pub(super) unsafe fn visit_dirty(segment: &Segment, visitor: &mut Visitor) {
+pub(super) unsafe fn visit_dirty(segment: &Segment, generation: u8, visitor: &mut Visitor) {
     let space = visitor.space;
     let (first, end) = (segment.start >> BRICK_SHIFT, segment.end >> BRICK_SHIFT);
-    let (mut brick, mut last) = (first, Visited::default());
+    let mask = if generation == 0 { DIRTY } else { DIRTY | AGED };
+    let (mut brick, mut progress) = (first, Progress::default());
     while brick < end {
         // SAFETY: SPACE: the card exists; a brick of the segment.
         unsafe {
-            brick = next_dirty(&space, brick, end);
+            brick = next_dirty(&space, brick, end, mask);
             if brick < end {
-                visit_brick(segment, brick, &mut last, visitor);
+                visit_brick(segment, brick, &mut progress, visitor);
                 brick += 1;
             }
         }
     }
 }
 
-/// The first dirty brick in `from..to`, or `to`.
+/// The first brick in `from..to` whose card has a bit of `mask`, or `to`.
 ///
 /// # Safety
 /// SPACE: bricks of a segment.
 #[inline(always)]
-unsafe fn next_dirty(space: &Space, from: u32, to: u32) -> u32 {
-    // SAFETY: SPACE: the cards exist and are initialised.
-    let cards = unsafe { core::slice::from_raw_parts(space.cards.add(from as usize), (to - from) as usize) };
-    let clean = |eight: &[u8; 8]| u64::from_ne_bytes(*eight) == 0;
+unsafe fn next_dirty(space: &Space, from: u32, to: u32, mask: u8) -> u32 {
+    // SAFETY: SPACE: the caller's.
+    let cards = unsafe { cards(space, from, to) };
     let (eights, _) = cards.as_chunks::<8>();
-    let skipped = eights.iter().take_while(|eight| clean(eight)).count() * 8;
-    let rest = cards[skipped..].iter().position(|card| *card != 0);
+    let is_clean = |cards: &[u8; 8]| u64::from_ne_bytes(*cards) & eight(mask) == 0;
+    let skipped = eights.iter().take_while(|cards| is_clean(cards)).count() * 8;
+    let rest = cards[skipped..].iter().position(|card| card & mask != 0);
     rest.map_or(to, |rest| from + (skipped + rest) as u32)
 }
 
@@ -89,13 +132,13 @@ unsafe fn next_dirty(space: &Space, from: u32, to: u32) -> u32 {
 ///
 /// # Safety
 /// As for [`visit_dirty`].
-unsafe fn visit_brick(segment: &Segment, brick: u32, last: &mut Visited, visitor: &mut Visitor) {
+unsafe fn visit_brick(segment: &Segment, brick: u32, progress: &mut Progress, visitor: &mut Visitor) {
     let space = visitor.space;
     let (from, to) = (brick << BRICK_SHIFT, (brick + 1) << BRICK_SHIFT);
     // SAFETY: FIRST: the walk begins at the start of an object or at that of the segment; a run of set bits starts with an
     // object (LIVE), and objects in a run lie side by side.
     unsafe {
-        let mut at = start_of_walk(&space, segment, brick);
+        let mut at = start_of_walk(&space, segment, brick).max(progress.resume);
         loop {
             at = space.find(at, to, true);
             if at >= to {
@@ -105,10 +148,14 @@ unsafe fn visit_brick(segment: &Segment, brick: u32, last: &mut Visited, visitor
             let end = at + object::size(object);
             if end > from {
                 let bytes = |position: u32| (position.saturating_sub(at) as usize) << GRANULE_SHIFT;
-                let visited = if last.position == at { last.elements } else { 0 };
+                let visited = if progress.position == at { progress.elements } else { 0 };
                 let elements = object::trace_part(object, bytes(from), bytes(to), visited, visitor);
-                *last = Visited { position: at, elements };
-                visitor.drain();
+                *progress = Progress {
+                    resume: if end > to { at } else { end },
+                    position: at,
+                    elements,
+                };
+                visitor.work();
             }
             at = end;
         }
@@ -143,29 +190,61 @@ unsafe fn start_of_walk(space: &Space, segment: &Segment, brick: u32) -> u32 {
     segment.start
 }
 
-/// Writes `firsts` anew for a segment, from what lives in it.
+/// The entries of a segment's bricks.
+///
+/// # Safety
+/// SPACE: a segment of this arena; nobody else uses these entries meanwhile.
+unsafe fn firsts<'a>(space: &Space, segment: &Segment) -> &'a mut [u8] {
+    let (first, end) = (segment.start >> BRICK_SHIFT, segment.end >> BRICK_SHIFT);
+    // SAFETY: SPACE: the entries exist, are initialised and ours.
+    unsafe { core::slice::from_raw_parts_mut(space.firsts.add(first as usize), (end - first) as usize) }
+}
+
+/// Writes the entries of a segment anew, from what lives in it.
 ///
 /// # Safety
 /// SPACE and LIVE hold for the segment, and the bits are those after the collection.
 pub(super) unsafe fn note_starts(space: &Space, segment: &Segment) {
-    let (first, end) = (segment.start >> BRICK_SHIFT, segment.end >> BRICK_SHIFT);
-    // SAFETY: SPACE: the entries exist and are ours; positions lie in the segment.
+    // SAFETY: the caller's.
     unsafe {
-        let firsts = core::slice::from_raw_parts_mut(space.firsts.add(first as usize), (end - first) as usize);
-        firsts.fill(NONE);
-        segment.each_live(space, |position, _| {
-            let entry = &mut firsts[((position >> BRICK_SHIFT) - first) as usize];
-            if *entry == NONE {
-                *entry = (position % BRICK) as u8;
-            }
-        });
-        let mut last = None;
-        for (index, entry) in firsts.iter_mut().enumerate() {
-            if *entry != NONE {
-                last = Some(index);
-            } else if let Some(last) = last {
-                *entry = (((index - last) as u32).min(REACH) + BRICK - 1) as u8;
-            }
+        forget_starts(space, segment);
+        segment.each_live(space, |position, _| note_start(space, position));
+        link_starts(space, segment);
+    }
+}
+
+/// Empties the entries of a segment.
+///
+/// # Safety
+/// SPACE.
+pub(super) unsafe fn forget_starts(space: &Space, segment: &Segment) {
+    // SAFETY: the caller's.
+    unsafe { firsts(space, segment).fill(NONE) };
+}
+
+/// Notes that an object starts at `position`. What its brick's entry was for, an object further up or none, it is no more.
+///
+/// # Safety
+/// SPACE.
+#[inline(always)]
+pub(super) unsafe fn note_start(space: &Space, position: u32) {
+    // SAFETY: SPACE: the entry exists and is ours.
+    let entry = unsafe { &mut *space.firsts.add((position >> BRICK_SHIFT) as usize) };
+    *entry = (*entry).min((position % BRICK) as u8);
+}
+
+/// Leads from the bricks in which nothing starts to the ones below, after all starts in an emptied segment were noted.
+///
+/// # Safety
+/// SPACE.
+pub(super) unsafe fn link_starts(space: &Space, segment: &Segment) {
+    let mut last = None;
+    // SAFETY: the caller's.
+    for (index, entry) in unsafe { firsts(space, segment) }.iter_mut().enumerate() {
+        if *entry != NONE {
+            last = Some(index);
+        } else if let Some(last) = last {
+            *entry = (((index - last) as u32).min(REACH) + BRICK - 1) as u8;
         }
     }
 }

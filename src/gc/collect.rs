@@ -27,6 +27,14 @@ pub(crate) struct Counters {
     pub stress: bool,
 }
 
+/// What came of a plan.
+#[derive(Clone, Copy, Default)]
+struct Outcome {
+    /// Granules that live in what was planned.
+    live: usize,
+    compacted: bool,
+}
+
 /// Ends the program if a collection unwinds: a panic while panicking aborts.
 struct Unfinished;
 
@@ -50,17 +58,17 @@ impl Collector {
         self.counters.pinned = 0;
         // SAFETY: the phases come in order, and PARKED is the caller's.
         unsafe {
-            let live = if self.mark(generation) {
+            let outcome = if self.mark(generation) {
                 self.decide(generation, ending)
             } else {
-                0
+                Outcome::default()
             };
-            self.finish(generation);
+            self.finish(generation, outcome.compacted);
             if generation == OLDEST {
                 self.settle_tables();
             }
-            self.counters.live = live << GRANULE_SHIFT;
-            self.budget.note(generation, self.held >> GRANULE_SHIFT, live);
+            self.counters.live = outcome.live << GRANULE_SHIFT;
+            self.budget.note(generation, self.held >> GRANULE_SHIFT, outcome.live);
             let count = &mut self.counters.collections[generation as usize];
             *count = count.wrapping_add(1);
             #[cfg(feature = "check")]
@@ -69,11 +77,11 @@ impl Collector {
         core::mem::forget(unfinished);
     }
 
-    /// Plans, and compacts or not; returns the live granules in what was planned.
+    /// Plans, and compacts or not.
     ///
     /// # Safety
     /// What lives is marked.
-    unsafe fn decide(&mut self, generation: u8, ending: Ending) -> usize {
+    unsafe fn decide(&mut self, generation: u8, ending: Ending) -> Outcome {
         // SAFETY: the phases come in order, and the rest is the caller's.
         unsafe {
             let plan = self.plan(generation);
@@ -84,7 +92,8 @@ impl Collector {
                 Ending::Compact => true,
                 Ending::Sweep => false,
             };
-            if compacts && plan.moving != 0 {
+            let compacted = compacts && plan.moving != 0;
+            if compacted {
                 self.relocate(generation);
                 self.compact(generation);
                 self.counters.compactions = self.counters.compactions.wrapping_add(1);
@@ -92,7 +101,10 @@ impl Collector {
             } else {
                 self.drop_plan(generation);
             }
-            plan.live
+            Outcome {
+                live: plan.live,
+                compacted,
+            }
         }
     }
 
@@ -100,41 +112,44 @@ impl Collector {
     ///
     /// # Safety
     /// LIVE holds again; no young objects are left.
-    unsafe fn finish(&mut self, generation: u8) {
+    unsafe fn finish(&mut self, generation: u8, compacted: bool) {
         let (space, source) = (self.space, self.source);
         // What generation 0 will take anyway is kept ready.
         let mut kept = if generation == 0 { self.budget.young } else { 0 };
         let (mut held, standard) = (self.held, self.standard);
         self.segments.retain(|segment| {
-            if segment.generation > generation && !segment.is_touched {
-                return true;
-            }
+            let is_condemned = segment.generation <= generation;
             // SAFETY: SPACE, LIVE: the caller's.
             unsafe {
-                let granules = segment.granules() as usize;
-                if space.find(segment.start, segment.end, true) == segment.end {
-                    if segment.granules() != standard || segment.is_large || kept < granules {
-                        held -= granules * GRANULE;
-                        if let Some(layout) = Collector::segment_layout(segment.granules()) {
-                            source.give(space.at(segment.start), layout);
-                        }
-                        return false;
-                    }
-                    kept -= granules;
-                    segment.generation = 0;
-                    if segment.is_touched {
-                        segment.vacate(&space);
-                        card::fill(&space, segment.start, segment.end, false);
+                if !is_condemned && !segment.is_touched {
+                    if core::mem::take(&mut segment.is_filled) {
+                        segment.list_gaps(&space);
                     }
                     return true;
-                } else if segment.generation <= generation {
+                }
+                if space.find(segment.start, segment.end, true) == segment.end {
+                    let granules = segment.granules() as usize;
+                    if granules as u32 == standard && !segment.is_large && granules <= kept {
+                        kept -= granules;
+                        segment.empty(&space);
+                        return true;
+                    }
+                    held -= granules * GRANULE;
+                    if let Some(layout) = Collector::segment_layout(segment.granules()) {
+                        source.give(space.at(segment.start), layout);
+                    }
+                    return false;
+                }
+                if is_condemned {
                     segment.generation = (generation + 1).min(OLDEST);
                 }
-                segment.is_touched = false;
                 if !segment.is_large {
                     segment.list_gaps(&space);
                 }
-                card::note_starts(&space, segment);
+                if !(compacted && is_condemned && !segment.is_large) {
+                    card::note_starts(&space, segment);
+                }
+                (segment.is_touched, segment.is_filled) = (false, false);
             }
             true
         });
@@ -142,9 +157,13 @@ impl Collector {
         for segment in self.segments.as_slice() {
             // Nothing is younger than generation 1 now; after a collection of more, nothing than generation 2. The cards of
             // empty segments are clean.
-            if segment.generation != 0 && segment.generation <= generation + 1 {
-                // SAFETY: SPACE.
-                unsafe { card::fill(&space, segment.start, segment.end, false) };
+            // SAFETY: SPACE.
+            unsafe {
+                match segment.generation {
+                    0 => {}
+                    old if old <= generation + 1 => card::clean(&space, segment),
+                    _ => card::age(&space, segment),
+                }
             }
         }
         self.young = 0;

@@ -1,23 +1,60 @@
-//! Relocate and compact: references get their new positions, then plugs move, one `memmove` each.
+//! Relocate and compact: references get their new positions, and plugs move.
+//!
+//! What lies outside of the condemned segments is relocated first. Then the plugs move in address order, and the slots of
+//! their objects are relocated on the way, as long as these are in the cache. That needs the live bits and bricks of the
+//! old places only, which stay until all is moved.
 
 use super::Collector;
 use super::brick::{self, Forward};
 use super::card;
 use super::object;
 use super::segment::{Segment, poison};
-use super::visit::Task;
+use super::space::Space;
+use super::visit::{Task, Visitor};
 use crate::base::granule::GRANULE_SHIFT;
 
+/// A plug is moved in pieces of so many granules, 4 KiB, or one object more.
+const PIECE: u32 = 512;
+
 /// Live objects side by side that move by the same distance.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy)]
 struct Plug {
     from: u32,
     to: u32,
     granules: u32,
 }
 
+impl Plug {
+    /// Where the next object comes from, and where it goes.
+    #[inline(always)]
+    fn ends(&self) -> (u32, u32) {
+        (self.from + self.granules, self.to + self.granules)
+    }
+
+    /// Moves it.
+    ///
+    /// # Safety
+    /// Both ranges are memory of this arena's segments; nobody needs what the new one overwrites.
+    unsafe fn shift(&self, space: &Space) {
+        if self.from != self.to && self.granules != 0 {
+            let (from, to) = (space.at(self.from), space.at(self.to));
+            // SAFETY: the caller's.
+            unsafe {
+                core::ptr::copy(from, to, (self.granules as usize) << GRANULE_SHIFT);
+                let (end, reached) = self.ends();
+                let vacated = if self.to < self.from {
+                    self.from.max(reached)
+                } else {
+                    self.from
+                };
+                poison(space, vacated, end);
+            }
+        }
+    }
+}
+
 impl Collector {
-    /// Gives every reference to a condemned object its new position.
+    /// Gives every reference to a condemned object its new position, but for those in objects that may move.
     ///
     /// # Safety
     /// The plan was made, and nothing has moved.
@@ -32,61 +69,51 @@ impl Collector {
             let mut visitor = self.visitor(Task::Relocate(forward));
             for segment in self.segments.as_slice() {
                 if segment.generation > generation {
-                    card::visit_dirty(segment, &mut visitor);
-                } else {
+                    card::visit_dirty(segment, generation, &mut visitor);
+                } else if segment.is_large {
                     segment.each_live(&space, |position, _| object::trace(space.at(position), &mut visitor));
                 }
             }
         }
     }
 
-    /// Moves the condemned objects, and makes the live bits those of the new places.
+    /// Relocates and moves the condemned objects, and makes live bits and `firsts` those of the new places.
     ///
     /// # Safety
-    /// All references were relocated.
+    /// All other references were relocated.
     pub(super) unsafe fn compact(&mut self, generation: u8) {
         let space = self.space;
         let forward = Forward::new(space, self.turns.as_slice());
         let condemned = |segment: &&Segment| segment.is_compactable(generation);
-        let mut plug = Plug::default();
-        // SAFETY: the plan moves objects down only, in order: what a plug overwrites has moved before, or is part of it. The
-        // walk reads headers at their old places, above all that was written.
+        let mut visitor = self.visitor(Task::Relocate(forward));
+        // SAFETY: the plan moves objects down, in order, or to gaps: what a plug overwrites has moved before, or is part of it, or
+        // is nobody's. What is walked lies above all that was overwritten.
         unsafe {
             for segment in self.segments.as_slice().iter().filter(condemned) {
-                segment.each_live(&space, |from, n| {
-                    let to = forward.position(from);
-                    if from == plug.from + plug.granules && to == plug.to + plug.granules {
-                        plug.granules += n;
-                    } else {
-                        self.move_plug(plug);
-                        plug = Plug { from, to, granules: n };
-                    }
-                });
+                card::forget_starts(&space, segment);
             }
-            self.move_plug(plug);
+            for segment in self.segments.as_slice().iter().filter(condemned) {
+                let mut at = segment.start;
+                loop {
+                    let from = space.find(at, segment.end, true);
+                    if from >= segment.end {
+                        break;
+                    }
+                    at = space.find(from, segment.end, false);
+                    move_run(from, at, &forward, &mut visitor);
+                }
+            }
             for segment in self.segments.as_slice().iter().filter(condemned) {
                 space.clear_live(segment.start, segment.end);
                 brick::clear(&space, segment.start, segment.end);
-            }
-            for fill in self.fills.as_slice() {
-                space.set_live(fill.start, fill.end);
+                card::link_starts(&space, segment);
             }
         }
-    }
-
-    /// # Safety
-    /// As for [`Collector::compact`].
-    #[inline(always)]
-    unsafe fn move_plug(&self, plug: Plug) {
-        if plug.from != plug.to {
-            debug_assert!(plug.to < plug.from);
-            let (from, to) = (self.space.at(plug.from), self.space.at(plug.to));
-            // SAFETY: both are memory of this arena's segments, of that many granules.
-            unsafe {
-                core::ptr::copy(from, to, (plug.granules as usize) << GRANULE_SHIFT);
-                let vacated = plug.from.max(plug.to + plug.granules);
-                poison(&self.space, vacated, plug.from + plug.granules);
-            }
+        for fill in self.fills.as_slice() {
+            let index = super::plan::index_of(self.segments.as_slice(), fill.start);
+            self.segments.as_mut_slice()[index].is_filled = true;
+            // SAFETY: SPACE: fills lie in segments.
+            unsafe { space.set_live(fill.start, fill.end) };
         }
     }
 
@@ -101,5 +128,42 @@ impl Collector {
                 unsafe { brick::clear(&self.space, segment.start, segment.end) };
             }
         }
+    }
+}
+
+/// Relocates and moves the objects of `from..end`, side by side.
+///
+/// # Safety
+/// As for [`Collector::compact`].
+unsafe fn move_run(from: u32, end: u32, forward: &Forward, visitor: &mut Visitor) {
+    let space = visitor.space;
+    // SAFETY: LIVE: a run of set bits is one of whole objects, of which the first one starts it; BRICK: where a brick is
+    // straight, what follows an object goes where it goes.
+    unsafe {
+        let mut plug = Plug {
+            from,
+            to: forward.position(from),
+            granules: 0,
+        };
+        loop {
+            let (at, mut to) = plug.ends();
+            if at == end {
+                break;
+            }
+            if plug.granules >= PIECE || !forward.is_straight(at) {
+                plug.shift(&space);
+                to = forward.position(at);
+                plug = Plug {
+                    from: at,
+                    to,
+                    granules: 0,
+                };
+            }
+            let object = space.at(at);
+            card::note_start(&space, to);
+            plug.granules += object::size(object);
+            object::trace(object, visitor);
+        }
+        plug.shift(&space);
     }
 }

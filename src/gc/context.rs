@@ -1,8 +1,8 @@
 //! Allocation: a pointer that is bumped through a gap or a fresh segment, and what happens at its end.
 //!
-//! The order at the end of a stretch: gaps of segments that are a quarter free or more, in ascending order, but for those of
-//! generation 2, as what survives in a gap becomes as old as its segment; a fresh segment; any gap. Nothing is collected
-//! here.
+//! The order at the end of a stretch: gaps of generation 0, in ascending order; a fresh segment; any gap. The gaps of older
+//! segments come last, as their cards must be dirtied and what survives there becomes as old as the segment; that they are
+//! not wasted is the plan's business, which moves survivors there. Nothing is collected here.
 
 use super::Collector;
 use super::card;
@@ -77,7 +77,7 @@ impl Collector {
             return true;
         }
         self.retire();
-        self.refill_from_gaps(n, true) || self.refill_from_segment(n) || self.refill_from_gaps(n, false)
+        self.refill_from_gaps(n, 0) || self.refill_from_segment(n) || self.refill_from_gaps(n, OLDEST)
     }
 
     /// Gives the rest of the context back to its segment.
@@ -108,21 +108,22 @@ impl Collector {
         self.young += granules as usize;
     }
 
-    fn refill_from_gaps(&mut self, n: u32, thrifty: bool) -> bool {
-        let mut index = if thrifty { self.context.scan } else { 0 };
+    /// Refills from the gaps of generations up to `oldest`. For generation 0 alone, the search is bounded.
+    fn refill_from_gaps(&mut self, n: u32, oldest: u8) -> bool {
+        let is_bounded = oldest == 0;
+        let mut index = if is_bounded { self.context.scan } else { 0 };
         let mut passed = 0;
         while index < self.segments.len() && passed < PASSED {
             let space = self.space;
             let segment = &mut self.segments.as_mut_slice()[index];
-            let is_worthwhile = !thrifty || segment.generation < OLDEST && segment.free >= segment.granules() / 4;
-            if is_worthwhile {
+            if segment.generation <= oldest {
                 if let Some(gap) = take_gap(segment, &space, n) {
                     self.set_context(gap.position, gap.granules);
                     return true;
                 }
-                passed += u32::from(segment.gaps != 0 && thrifty);
+                passed += u32::from(segment.gaps != 0 && is_bounded);
             }
-            if thrifty && index == self.context.scan && (!is_worthwhile || segment.gaps == 0) {
+            if is_bounded && index == self.context.scan && (segment.generation != 0 || segment.gaps == 0) {
                 self.context.scan += 1;
             }
             index += 1;
@@ -158,13 +159,14 @@ impl Collector {
             generation: 0,
             is_large,
             is_touched: true,
+            is_filled: false,
             gaps: 0,
             free: 0,
         };
         // SAFETY: SPACE: the block lies in the span and starts and ends at bricks; its entries are this arena's from now on.
         unsafe {
             self.space.clear_live(segment.start, segment.end);
-            card::fill(&self.space, segment.start, segment.end, false);
+            card::clean(&self.space, &segment);
         }
         let index = self.segments.as_slice().partition_point(|other| other.start < start);
         self.segments.insert(index, segment);
@@ -189,7 +191,7 @@ fn take_gap(segment: &mut Segment, space: &super::space::Space, n: u32) -> Optio
             if segment.generation > 0 {
                 // What is made there may become old in place, and refer to what is younger or moves.
                 // SAFETY: SPACE: a gap lies in its segment.
-                unsafe { card::fill(space, gap.position, gap.position + gap.granules, true) };
+                unsafe { card::soil(space, gap.position, gap.position + gap.granules) };
             }
             return Some(gap);
         }

@@ -10,16 +10,7 @@ use super::visit::{Task, Visitor};
 impl Collector {
     /// A visitor for one phase.
     pub(super) fn visitor(&mut self, task: Task) -> Visitor {
-        let stack = self.stack.as_mut_slice();
-        Visitor {
-            space: self.space,
-            task,
-            stack: stack.as_mut_ptr(),
-            depth: 0,
-            capacity: stack.len(),
-            found: false,
-            overflowed: false,
-        }
+        Visitor::new(self.space, task, self.stack.as_mut_slice())
     }
 
     /// Marks what lives in the generations up to `generation`, and what is young anywhere. Weak handles of the dead become
@@ -40,16 +31,16 @@ impl Collector {
             self.handles.each(|kind, position| {
                 if matches!(kind, Kind::Strong | Kind::Pinned) {
                     visitor.mark(*position);
-                    visitor.drain();
+                    visitor.work();
                 }
             });
             self.drops.mark_dying(&mut visitor);
-            visitor.drain();
             for segment in self.segments.as_slice() {
                 if segment.generation > generation {
-                    card::visit_dirty(segment, &mut visitor);
+                    card::visit_dirty(segment, generation, &mut visitor);
                 }
             }
+            visitor.drain();
             self.rescan(generation, &mut visitor);
             self.empty_handles(Kind::Weak);
             if let Some(work) = self.finals.work {
@@ -91,11 +82,12 @@ impl Collector {
                     unsafe {
                         segment.each_live(&space, |position, _| {
                             object::trace(space.at(position), visitor);
-                            visitor.drain();
+                            visitor.work();
                         });
                     }
                 }
             }
+            visitor.drain();
         }
     }
 }

@@ -184,9 +184,8 @@ impl Collector {
     pub(crate) fn reserve_tables(&mut self, segments: usize, pins: usize) -> bool {
         let source = self.source;
         self.segments.reserve(segments, source)
-            // A turn where a segment begins, and for each pin: at it, behind it, and for the hole that it ends.
-            && self.turns.reserve(segments + 3 * pins, source)
-            && self.fills.reserve(segments + 2 * pins + 1, source)
+            && self.turns.reserve(plan::most_turns(segments, pins), source)
+            && self.fills.reserve(plan::most_fills(segments, pins), source)
             && self.pins.reserve(pins, source)
     }
 
@@ -201,8 +200,8 @@ impl Collector {
         }
         self.stack.settle(0, source);
         self.segments.settle(0, source);
-        self.turns.settle(segments + 3 * pins, source);
-        self.fills.settle(segments + 2 * pins + 1, source);
+        self.turns.settle(plan::most_turns(segments, pins), source);
+        self.fills.settle(plan::most_fills(segments, pins), source);
         self.pins.settle(pins, source);
     }
 

@@ -10,12 +10,37 @@
 //! An object that does not fit into what is left of a hole goes to the next one. Since the objects lie in such an
 //! arrangement already, and each is put at the lowest place that the ones before it leave, none goes up: that is why
 //! there is always a hole, and why moving them in order overwrites nothing that is yet to be moved.
+//!
+//! Before the condemned segments come some gaps of the generation that the objects are promoted to, wherever they lie: nothing
+//! is there to be overwritten, and what goes there leaves the more room to the rest. So a collection of what is young needs no
+//! segment for its few survivors, and the gaps that a sweep has left are filled.
+//!
+//! The plan goes by *plugs*, runs of set live bits; single objects are looked at where a plug does not fit as a whole.
 
 use super::Collector;
 use super::brick::Writer;
 use super::handle::Kind;
 use super::object;
-use super::segment::Segment;
+use super::segment::{Gap, OLDEST, Segment};
+use super::space::Space;
+use super::table::Table;
+
+/// Gaps of the older generation that a plan uses at most, of those with so many granules.
+const GAPS: u32 = 16;
+const GAP_MIN: u32 = 32;
+
+/// Smaller ones that it passes over at most.
+const PASSED: u32 = 64;
+
+/// Turns that a plan makes at most: where a hole begins, and for each pin at it, behind it, and for the hole that it ends.
+pub(super) fn most_turns(segments: usize, pins: usize) -> usize {
+    segments + GAPS as usize + 3 * pins
+}
+
+/// Fills that a plan makes at most: one for each hole and each pin.
+pub(super) fn most_fills(segments: usize, pins: usize) -> usize {
+    segments + GAPS as usize + 2 * pins + 1
+}
 
 /// A pinned object's granules, or a stretch that is filled after compaction.
 #[derive(Clone, Copy)]
@@ -52,40 +77,33 @@ impl Collector {
         unsafe { self.find_pins(generation) };
         let space = self.space;
         let segments = self.segments.as_slice();
-        let mut holes = Holes::new(segments, self.pins.as_slice(), generation);
-        let mut pins = self.pins.as_slice().iter().peekable();
-        let mut writer = Writer::new(space, &mut self.turns);
-        let fills = &mut self.fills;
-        fills.truncate(0);
-        let mut plan = Plan::default();
-        let mut turning = true;
+        self.fills.truncate(0);
+        let mut planner = Planner {
+            space,
+            holes: Holes::new(space, segments, self.pins.as_slice(), generation),
+            pins: self.pins.as_slice(),
+            writer: Writer::new(space, &mut self.turns),
+            fills: &mut self.fills,
+            turning: true,
+            plan: Plan::default(),
+        };
         for segment in segments.iter().filter(|segment| segment.is_compactable(generation)) {
-            plan.extent += segment.granules() as usize;
-            let place = |from: u32, n: u32| {
-                plan.live += n as usize;
-                // SAFETY: objects come in order, each marked.
+            planner.plan.extent += segment.granules() as usize;
+            let mut at = segment.start;
+            loop {
+                // SAFETY: SPACE: positions of a segment; LIVE: marked objects have all bits set, so a run of set bits is one
+                // of whole objects.
                 unsafe {
-                    if let Some(pin) = pins.next_if(|pin| pin.start == from) {
-                        writer.note(from, from, true);
-                        fills.push(*pin);
-                        turning = true;
-                        return;
+                    let from = space.find(at, segment.end, true);
+                    if from >= segment.end {
+                        break;
                     }
-                    while holes.room() < n {
-                        holes.close(|filled| fills.push(filled));
-                        turning = true;
-                    }
-                    writer.note(from, holes.at, turning);
+                    at = space.find(from, segment.end, false);
+                    planner.place(from, at);
                 }
-                turning = false;
-                plan.moving += if holes.at == from { 0 } else { n as usize };
-                holes.at += n;
-            };
-            // SAFETY: the caller's.
-            unsafe { segment.each_live(&space, place) };
+            }
         }
-        holes.finish(|filled| fills.push(filled));
-        plan
+        planner.finish()
     }
 
     /// Lists the pinned objects in what is compacted, in order, each once.
@@ -108,6 +126,91 @@ impl Collector {
         sort(pins.as_mut_slice());
         let mut last = 0;
         pins.retain(|pin| core::mem::replace(&mut last, pin.start) != pin.start);
+    }
+}
+
+/// Finds a place for one plug after the other.
+struct Planner<'a> {
+    space: Space,
+    holes: Holes<'a>,
+    /// The pinned objects that are not yet placed.
+    pins: &'a [Range],
+    writer: Writer<'a>,
+    fills: &'a mut Table<Range>,
+    /// What comes next does not go right behind what was placed last.
+    turning: bool,
+    plan: Plan,
+}
+
+impl Planner<'_> {
+    /// Places the objects of `from..to`, side by side.
+    ///
+    /// # Safety
+    /// LIVE: the range is one of marked objects, behind all that were placed.
+    unsafe fn place(&mut self, mut from: u32, to: u32) {
+        self.plan.live += (to - from) as usize;
+        // SAFETY: the caller's; the pieces are of whole objects.
+        unsafe {
+            while from < to {
+                let pin = self.pins.first().filter(|pin| pin.start < to);
+                match pin {
+                    Some(pin) if pin.start == from => {
+                        self.writer.note(from, pin.end, from, true);
+                        self.fills.push(*pin);
+                        self.turning = true;
+                        from = pin.end;
+                        self.pins = &self.pins[1..];
+                    }
+                    _ => {
+                        let n = self.fitting(from, pin.map_or(to, |pin| pin.start));
+                        if n == 0 {
+                            self.holes.close(|filled| self.fills.push(filled));
+                            self.turning = true;
+                        } else {
+                            self.put(from, n);
+                            from += n;
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Puts the objects in `n` granules from `from` on into the hole, where they fit.
+    ///
+    /// # Safety
+    /// As for [`Planner::place`].
+    unsafe fn put(&mut self, from: u32, n: u32) {
+        let to = self.holes.at;
+        // SAFETY: the caller's.
+        unsafe { self.writer.note(from, from + n, to, core::mem::take(&mut self.turning)) };
+        self.plan.moving += if to == from { 0 } else { n as usize };
+        self.holes.at += n;
+    }
+
+    /// The granules of the first objects in `from..to` that fit into what is left of the hole, all together.
+    ///
+    /// # Safety
+    /// As for [`Planner::place`].
+    unsafe fn fitting(&self, from: u32, to: u32) -> u32 {
+        let room = self.holes.room();
+        if to - from <= room {
+            return to - from;
+        }
+        let mut fitting = 0;
+        loop {
+            // SAFETY: an object starts there, as they lie side by side.
+            let size = unsafe { object::size(self.space.at(from + fitting)) };
+            if size > room - fitting {
+                return fitting;
+            }
+            fitting += size;
+        }
+    }
+
+    fn finish(self) -> Plan {
+        self.holes.finish(|filled| self.fills.push(filled));
+        self.plan
     }
 }
 
@@ -151,6 +254,7 @@ struct Holes<'a> {
     segments: &'a [Segment],
     pins: &'a [Range],
     generation: u8,
+    older: OlderGaps<'a>,
     /// Of the segment that the hole lies in.
     index: usize,
     /// Of the first pin that is not before the hole.
@@ -162,11 +266,12 @@ struct Holes<'a> {
 }
 
 impl<'a> Holes<'a> {
-    fn new(segments: &'a [Segment], pins: &'a [Range], generation: u8) -> Holes<'a> {
+    fn new(space: Space, segments: &'a [Segment], pins: &'a [Range], generation: u8) -> Holes<'a> {
         Holes {
             segments,
             pins,
             generation,
+            older: OlderGaps::new(space, segments, generation),
             index: usize::MAX,
             pin: 0,
             start: 0,
@@ -185,6 +290,17 @@ impl<'a> Holes<'a> {
     #[cold]
     fn close(&mut self, fill: impl FnOnce(Range)) {
         self.finish(fill);
+        if let Some(gap) = self.older.next() {
+            self.start = gap.position;
+            self.end = gap.position + gap.granules;
+        } else {
+            self.advance();
+        }
+        self.at = self.start;
+    }
+
+    /// Goes on to the next hole in the condemned segments.
+    fn advance(&mut self) {
         // A pin that starts where the segment ends lies in the next one.
         let limit = self.segments.get(self.index).map_or(0, |segment| segment.end);
         match self.pins.get(self.pin) {
@@ -200,7 +316,6 @@ impl<'a> Holes<'a> {
                 self.start = self.segments[self.index].start;
             }
         }
-        self.at = self.start;
         let end = self.segments[self.index].end;
         self.end = self.pins.get(self.pin).map_or(end, |pin| pin.start.min(end));
     }
@@ -213,6 +328,56 @@ impl<'a> Holes<'a> {
                 end: self.at,
             });
         }
+    }
+}
+
+/// Gaps of the generation that is promoted to, one after the other; not all.
+struct OlderGaps<'a> {
+    space: Space,
+    /// Those that were not looked at.
+    segments: &'a [Segment],
+    generation: u8,
+    /// The segment that is looked at, with the gaps that are left.
+    walk: Option<Segment>,
+    left: u32,
+    passed: u32,
+}
+
+impl<'a> OlderGaps<'a> {
+    fn new(space: Space, segments: &'a [Segment], generation: u8) -> OlderGaps<'a> {
+        OlderGaps {
+            space,
+            segments: if generation < OLDEST { segments } else { &[] },
+            generation: generation + 1,
+            walk: None,
+            left: GAPS,
+            passed: 0,
+        }
+    }
+
+    fn next(&mut self) -> Option<Gap> {
+        while self.left != 0 && self.passed < PASSED {
+            let Some(segment) = &mut self.walk else {
+                let (first, rest) = self.segments.split_first()?;
+                self.segments = rest;
+                if first.generation == self.generation {
+                    self.walk = Some(*first);
+                }
+                continue;
+            };
+            match segment.first_gap(&self.space) {
+                None => self.walk = None,
+                Some(gap) => {
+                    segment.pop_gap(&self.space);
+                    if gap.granules >= GAP_MIN {
+                        self.left -= 1;
+                        return Some(gap);
+                    }
+                    self.passed += 1;
+                }
+            }
+        }
+        None
     }
 }
 

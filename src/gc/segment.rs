@@ -13,6 +13,7 @@
 //! memory of its segment that is in nobody's use, and its first granule holds the position of the next gap, or 0, and its
 //! size in granules.
 
+use super::card;
 use super::object;
 use super::space::Space;
 
@@ -32,6 +33,8 @@ pub(crate) struct Segment {
     pub is_large: bool,
     /// Objects were allocated in it since the last collection.
     pub is_touched: bool,
+    /// A compaction has moved objects into its gaps.
+    pub is_filled: bool,
     /// The first listed gap, or 0.
     pub gaps: u32,
     /// Granules in listed gaps.
@@ -103,14 +106,20 @@ impl Segment {
         }
     }
 
-    /// Makes all of the segment, in which nothing lives, one gap.
+    /// Makes the segment, in which nothing lives, one gap of generation 0.
     ///
     /// # Safety
     /// SPACE holds for the segment; what lies in it is in nobody's use.
-    pub(crate) unsafe fn vacate(&mut self, space: &Space) {
-        (self.gaps, self.free, self.is_touched) = (0, 0, false);
+    pub(crate) unsafe fn empty(&mut self, space: &Space) {
+        self.generation = 0;
+        (self.is_touched, self.is_filled) = (false, false);
+        if self.gaps == self.start && self.free == self.granules() {
+            return;
+        }
+        (self.gaps, self.free) = (0, 0);
         // SAFETY: the caller's.
         unsafe {
+            card::clean(space, self);
             poison(space, self.start, self.end);
             let gap = Gap {
                 position: self.start,

@@ -5,6 +5,10 @@ use core::cell::Cell;
 use super::brick::Forward;
 use super::object;
 use super::space::Space;
+use crate::base::prefetch::prefetch;
+
+/// Objects whose headers are on their way from memory while others are looked at. Where nothing can be fetched ahead, none.
+const AHEAD: usize = if crate::base::prefetch::IS_SUPPORTED { 16 } else { 0 };
 
 /// Handed to [`Trace::trace`](crate::Trace::trace): takes note of slots, or changes them.
 pub struct Visitor {
@@ -13,9 +17,12 @@ pub struct Visitor {
     /// The mark stack.
     ///
     /// **Invariant `STACK`**: `stack` points at `capacity` words of which `depth` are positions of marked objects.
-    pub(super) stack: *mut u32,
-    pub(super) depth: usize,
-    pub(super) capacity: usize,
+    stack: *mut u32,
+    depth: usize,
+    capacity: usize,
+    /// The positions of objects that may yet have to be marked, as a ring, and where in it the oldest is; 0 is none.
+    ahead: [u32; AHEAD],
+    oldest: usize,
     /// Whether any object was marked.
     pub(super) found: bool,
     /// A marked object did not fit into the stack.
@@ -36,6 +43,21 @@ pub(super) enum Task {
 }
 
 impl Visitor {
+    /// A visitor with an empty stack in `stack`.
+    pub(super) fn new(space: Space, task: Task, stack: &mut [u32]) -> Visitor {
+        Visitor {
+            space,
+            task,
+            stack: stack.as_mut_ptr(),
+            depth: 0,
+            capacity: stack.len(),
+            ahead: [0; AHEAD],
+            oldest: 0,
+            found: false,
+            overflowed: false,
+        }
+    }
+
     /// Visits one slot: a position, or 0.
     #[cfg_attr(not(terrace_small), inline(always))]
     #[cfg_attr(terrace_small, inline(never))]
@@ -54,10 +76,29 @@ impl Visitor {
         }
     }
 
-    /// Marks the object at `position` if it is not yet marked, and remembers to trace it.
+    /// Sees to it that the object at `position` is marked and traced, at the latest by [`Visitor::drain`].
     #[inline(always)]
     pub(super) fn mark(&mut self, position: u32) {
-        // SAFETY: SPACE: slots and handles hold positions of objects of this arena. A marked object has all bits set.
+        // SAFETY: SPACE: slots and handles hold positions of objects of this arena.
+        if unsafe { self.space.is_live(position) } {
+            return;
+        }
+        if AHEAD == 0 {
+            self.mark_now(position);
+            return;
+        }
+        prefetch(self.space.at(position));
+        let next = core::mem::replace(&mut self.ahead[self.oldest], position);
+        self.oldest = (self.oldest + 1) % AHEAD.max(1);
+        if next != 0 {
+            self.mark_now(next);
+        }
+    }
+
+    /// Marks the object at `position` if it is not yet marked, and remembers to trace it.
+    #[inline(always)]
+    fn mark_now(&mut self, position: u32) {
+        // SAFETY: SPACE: as above. A marked object has all bits set.
         unsafe {
             if self.space.is_live(position) {
                 return;
@@ -82,16 +123,34 @@ impl Visitor {
         self.depth += 1;
     }
 
-    /// Traces what was remembered, until nothing is left.
+    /// Traces what was remembered, until the stack is empty. What is on its way from memory may be left.
     #[cfg_attr(not(terrace_small), inline(always))]
     #[cfg_attr(terrace_small, inline(never))]
-    pub(super) fn drain(&mut self) {
+    pub(super) fn work(&mut self) {
         while self.depth != 0 {
             self.depth -= 1;
             // SAFETY: STACK: the word was written by `push`, as the position of an object.
             unsafe {
                 let position = *self.stack.add(self.depth);
                 object::trace(self.space.at(position), self);
+            }
+        }
+    }
+
+    /// Marks and traces until nothing is left.
+    pub(super) fn drain(&mut self) {
+        self.work();
+        let mut idle = 0;
+        while idle < AHEAD {
+            let next = core::mem::take(&mut self.ahead[self.oldest]);
+            self.oldest = (self.oldest + 1) % AHEAD.max(1);
+            idle += 1;
+            if next != 0 {
+                self.mark_now(next);
+                if self.depth != 0 {
+                    self.work();
+                    idle = 0;
+                }
             }
         }
     }
