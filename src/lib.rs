@@ -70,6 +70,9 @@ pub use arena::alloc::Byte;
 #[doc(hidden)]
 pub use arena::brand::BrandState;
 pub use arena::brand::{Brand, Main};
+pub use arena::collections::element::Element;
+pub use arena::collections::string::{GcString, GcStringWriter};
+pub use arena::collections::vec::{GcVec, GcVecIter};
 pub use arena::cx::{Cx, Generation, size_of_object};
 pub use arena::dynamic::{DynSlot, GcDyn};
 pub use arena::error::{ArenaError, Full, OutOfMemory};
@@ -107,7 +110,8 @@ pub use notify::{Cause, LowMemory, Pressure};
 pub use region::span::{ClaimError, MIN_SPAN};
 
 /// Implements [`Trace`] and [`Rebind`](trait@Rebind) for a struct or an enum with at most one lifetime, that of its slots; with
-/// `#[trace(leaf)]`, [`Leaf`] as well. Type parameters are traced, but for those with the bound [`Brand`].
+/// `#[trace(leaf)]`, [`Leaf`] as well, and with `#[trace(element)]`, [`Element`]. Type parameters are traced, but for those
+/// with the bound [`Brand`].
 #[cfg(feature = "derive")]
 pub use terrace_derive::Trace;
 

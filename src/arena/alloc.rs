@@ -28,12 +28,7 @@ impl<A: Brand> Cx<A> {
     /// Memory for an object of `bytes`, a multiple of the granule, without a collection; null if there is none.
     #[inline(always)]
     fn bump(&self, bytes: usize) -> *mut u8 {
-        let collector = self.collector_mut();
-        let object = collector.context.bump(bytes);
-        if !object.is_null() {
-            return object;
-        }
-        collector.allocate_slowly((bytes / GRANULE) as u32)
+        self.collector_mut().bump(bytes)
     }
 
     /// Memory for an object, and room for its handle, with collections if need be, at a safe point.
@@ -270,6 +265,16 @@ unsafe fn write_slice_header(object: *mut u8, descriptor: &'static Descriptor, l
 }
 
 impl Collector {
+    /// Memory for an object of `bytes`, a multiple of the granule, without a collection; null if there is none.
+    #[inline(always)]
+    pub(super) fn bump(&mut self, bytes: usize) -> *mut u8 {
+        let object = self.context.bump(bytes);
+        if !object.is_null() {
+            return object;
+        }
+        self.allocate_slowly((bytes / GRANULE) as u32)
+    }
+
     /// Makes room in the list of objects with destructors.
     fn reserve_drop(&mut self) -> bool {
         let source = self.source;

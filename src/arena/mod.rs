@@ -19,6 +19,7 @@ pub(crate) mod alloc;
 #[allow(clippy::module_inception, reason = "the noun of this file is the layer's")]
 mod arena;
 pub(crate) mod brand;
+pub(crate) mod collections;
 pub(crate) mod cx;
 pub(crate) mod dynamic;
 pub(crate) mod error;

@@ -137,6 +137,17 @@ impl<T: Trace> DescriptorOf<T> {
         if Self::DROPS { Some(Self::DEAD_SLICE) } else { None },
     );
 
+    pub(super) const BUFFER: &'static Descriptor =
+        &Descriptor::of_buffer::<T>(if T::LEAF { None } else { Some(Self::trace_buffer) });
+
+    /// # Safety
+    /// The elements of a buffer of this type lie there.
+    unsafe fn trace_buffer(elements: *const u8, from: usize, to: usize, visitor: &mut Visitor) {
+        let object = elements.cast_mut().wrapping_sub(object::offset_of_buffered::<T>());
+        // SAFETY: OBJECT: as many elements as the buffer's length says are values.
+        unsafe { Self::trace(elements, from, to.min(*object::buffered_of(object) as usize), visitor) };
+    }
+
     /// # Safety
     /// Values of this type lie there, at least `to`.
     unsafe fn trace(value: *const u8, from: usize, to: usize, visitor: &mut Visitor) {

@@ -53,6 +53,17 @@ unsafe fn cards<'a>(space: &Space, first: u32, end: u32) -> &'a mut [u8] {
     unsafe { core::slice::from_raw_parts_mut(space.cards.add(first as usize), (end - first) as usize) }
 }
 
+/// Takes note of stores to the slots in `bytes` from `address` on, if these lie in the heap.
+#[inline(always)]
+pub(crate) fn dirty_all(space: &Space, address: usize, bytes: usize) {
+    if bytes != 0 {
+        (0..bytes)
+            .step_by(BRICK_BYTES)
+            .for_each(|offset| dirty(space, address + offset));
+        dirty(space, address + bytes - 1);
+    }
+}
+
 /// Dirties the cards that `from..to` touches.
 ///
 /// # Safety

@@ -70,6 +70,20 @@ impl Collector {
         }
     }
 
+    /// Takes `more` bytes behind the object at `object`, which has `bytes`, so that it becomes larger where it is; tells whether
+    /// that could be: it is young, and was allocated last. All are multiples of the granule.
+    pub(crate) fn extend(&mut self, object: *mut u8, bytes: usize, more: usize) -> bool {
+        let end = object.wrapping_add(bytes);
+        if end != self.context.next || more > self.context.rest() {
+            return false;
+        }
+        // The bits of an old object are set, and are those of all of it; and a segment may begin where another one ends.
+        let (from, to) = (self.space.position(object), self.space.position(end));
+        // SAFETY: SPACE: the object's position.
+        let is_young = unsafe { !self.space.is_live(from) };
+        is_young && self.segment_of(from) == self.segment_of(to) && !self.context.bump(more).is_null()
+    }
+
     /// Makes the context hold at least `n` granules; tells whether it does.
     pub(super) fn refill(&mut self, n: u32) -> bool {
         let bytes = (n as usize) << GRANULE_SHIFT;

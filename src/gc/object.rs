@@ -3,7 +3,10 @@
 //! ```text
 //!   sized   | descriptor | value ............ |
 //!   slice   | descriptor | length u32 | elements ... |
+//!   buffer  | descriptor | capacity u32 | length u32 | elements ... | unused ... |
 //! ```
+//!
+//! A buffer is a slice of as many elements as its capacity says, of which the collector moves all and traces the first ones.
 //!
 //! The descriptor is one pointer: 8 bytes on 64-bit targets, 4 on 32-bit ones. Objects start at granules.
 //!
@@ -53,6 +56,14 @@ impl Descriptor {
         }
     }
 
+    /// The descriptor of buffers of a type, which need not be dropped.
+    pub(crate) const fn of_buffer<T>(trace: Option<TraceFn>) -> Self {
+        Descriptor {
+            offset: offset_of_buffered::<T>() as u32,
+            ..Descriptor::of_slice::<T>(trace, None, None)
+        }
+    }
+
     /// The descriptor of slices of a type.
     pub(crate) const fn of_slice<T>(
         trace: Option<TraceFn>,
@@ -93,6 +104,17 @@ pub(crate) const fn offset_of_elements<T>() -> usize {
     (HEADER + size_of::<u32>()).next_multiple_of(align_of::<T>())
 }
 
+/// Bytes from a buffer's start to its elements.
+pub(crate) const fn offset_of_buffered<T>() -> usize {
+    const {
+        assert!(
+            align_of::<T>() <= GRANULE,
+            "types of managed objects are aligned to 8 bytes at most"
+        )
+    };
+    (HEADER + 2 * size_of::<u32>()).next_multiple_of(align_of::<T>())
+}
+
 /// The descriptor of an object.
 ///
 /// # Safety
@@ -107,6 +129,12 @@ pub(crate) unsafe fn descriptor(object: *const u8) -> &'static Descriptor {
 #[inline(always)]
 pub(crate) fn length_of(object: *mut u8) -> *mut u32 {
     object.wrapping_add(HEADER).cast()
+}
+
+/// The length of a buffer.
+#[inline(always)]
+pub(crate) fn buffered_of(object: *mut u8) -> *mut u32 {
+    object.wrapping_add(HEADER + size_of::<u32>()).cast()
 }
 
 /// Elements in the object; 1 for a sized type.

@@ -8,7 +8,7 @@ use quote::{format_ident, quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{Data, DeriveInput, Error, Fields, GenericParam, Lifetime, Result, TypeParam, TypeParamBound};
 
-/// Implements `Trace` and `Rebind`; with `#[trace(leaf)]`, `Leaf` as well.
+/// Implements `Trace` and `Rebind`; with `#[trace(leaf)]`, `Leaf` as well, and with `#[trace(element)]`, `Element`.
 ///
 /// The type is a struct or an enum with at most one lifetime, that of its slots. Type parameters are traced and rebound,
 /// but for those with the bound `Brand`.
@@ -19,7 +19,7 @@ pub fn derive_trace(input: proc_macro::TokenStream) -> proc_macro::TokenStream {
 }
 
 fn expand(input: &DeriveInput) -> Result<TokenStream> {
-    let is_leaf = has_leaf_attribute(input)?;
+    let (is_leaf, is_element) = attributes(input)?;
     let mut lifetimes = input.generics.lifetimes();
     let lifetime = lifetimes.next();
     if let Some(second) = lifetimes.next() {
@@ -33,26 +33,34 @@ fn expand(input: &DeriveInput) -> Result<TokenStream> {
     let trace = trace(input)?;
     let rebind = rebind(input);
     let leaf = if is_leaf { leaf(input)? } else { TokenStream::new() };
-    Ok(quote!(#trace #rebind #leaf))
+    let element = if is_element {
+        element(input)?
+    } else {
+        TokenStream::new()
+    };
+    Ok(quote!(#trace #rebind #leaf #element))
 }
 
-/// Whether `#[trace(leaf)]` is there.
-fn has_leaf_attribute(input: &DeriveInput) -> Result<bool> {
-    let mut found = false;
+/// Whether `#[trace(leaf)]` and `#[trace(element)]` are there.
+fn attributes(input: &DeriveInput) -> Result<(bool, bool)> {
+    let (mut is_leaf, mut is_element) = (false, false);
     for attribute in input
         .attrs
         .iter()
         .filter(|attribute| attribute.path().is_ident("trace"))
     {
         attribute.parse_nested_meta(|meta| {
-            if !meta.path.is_ident("leaf") {
-                return Err(meta.error("expected `leaf`"));
+            if meta.path.is_ident("leaf") {
+                is_leaf = true;
+            } else if meta.path.is_ident("element") {
+                is_element = true;
+            } else {
+                return Err(meta.error("expected `leaf` or `element`"));
             }
-            found = true;
             Ok(())
         })?;
     }
-    Ok(found)
+    Ok((is_leaf, is_element))
 }
 
 /// Whether the parameter is an arena's brand, which is neither traced nor rebound.
@@ -170,6 +178,14 @@ fn rebind(input: &DeriveInput) -> TokenStream {
     }
 }
 
+/// The types of all fields.
+fn types(input: &DeriveInput) -> Result<Vec<&syn::Type>> {
+    let variants = variants(input)?.into_iter();
+    Ok(variants
+        .flat_map(|(_, fields)| fields.iter().map(|field| &field.ty))
+        .collect())
+}
+
 fn leaf(input: &DeriveInput) -> Result<TokenStream> {
     let name = &input.ident;
     let mut generics = input.generics.clone();
@@ -177,11 +193,9 @@ fn leaf(input: &DeriveInput) -> Result<TokenStream> {
         parameter.bounds.push(syn::parse_quote!(::terrace::Leaf));
     }
     let (impl_generics, type_generics, where_clause) = generics.split_for_impl();
-    let types: Vec<_> = variants(input)?
+    let checks = types(input)?
         .into_iter()
-        .flat_map(|(_, fields)| fields.iter().map(|field| &field.ty))
-        .collect();
-    let checks = types.iter().map(|ty| quote_spanned!(ty.span()=> is_leaf::<#ty>();));
+        .map(|ty| quote_spanned!(ty.span()=> is_leaf::<#ty>();));
     Ok(quote! {
         // SAFETY: every field is a leaf, as the function below would not compile otherwise.
         #[automatically_derived]
@@ -192,6 +206,41 @@ fn leaf(input: &DeriveInput) -> Result<TokenStream> {
 
             #[allow(dead_code)]
             fn fields_are_leaves #impl_generics () #where_clause {
+                #(#checks)*
+            }
+        };
+    })
+}
+
+fn element(input: &DeriveInput) -> Result<TokenStream> {
+    let name = &input.ident;
+    let mut generics = input.generics.clone();
+    for parameter in generics.type_params_mut() {
+        if !is_brand(parameter) {
+            parameter.bounds.push(syn::parse_quote!(::terrace::Element));
+        }
+    }
+    let (impl_generics, type_generics, where_clause) = generics.split_for_impl();
+    let checks = types(input)?
+        .into_iter()
+        .map(|ty| quote_spanned!(ty.span()=> is_element::<#ty>();));
+    Ok(quote! {
+        // SAFETY: every field is an element, as the function below would not compile otherwise, and there is no destructor,
+        // as the traits below would have two implementations.
+        #[automatically_derived]
+        unsafe impl #impl_generics ::terrace::Element for #name #type_generics #where_clause {}
+
+        const _: () = {
+            #[allow(dead_code)]
+            trait ElementsHaveNoDrop {}
+            #[allow(drop_bounds)]
+            impl<T: ::core::ops::Drop> ElementsHaveNoDrop for T {}
+            impl #impl_generics ElementsHaveNoDrop for #name #type_generics #where_clause {}
+
+            fn is_element<T: ::terrace::Element>() {}
+
+            #[allow(dead_code)]
+            fn fields_are_elements #impl_generics () #where_clause {
                 #(#checks)*
             }
         };
