@@ -2,7 +2,6 @@
 
 mod support;
 
-use std::alloc::{GlobalAlloc, Layout};
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
@@ -469,16 +468,7 @@ fn c9_a_registration_without_memory_is_an_error_and_an_initialiser_that_panics_l
         assert!(result.is_err());
         assert_eq!((cx.stats().finalizable, cx.stats().handles), (0, 0));
         let root = cx.new::<Node<Here>>(|_| node(7, shared, nothing)).unwrap();
-        let (one, mut count) = (Layout::new::<u64>(), 0);
-        let mut blocks = Vec::new();
-        loop {
-            // SAFETY: the layout's size is not 0.
-            let block = unsafe { heap.alloc(one) };
-            if block.is_null() {
-                break;
-            }
-            blocks.push(block);
-        }
+        let (hog, mut count) = (support::Hog::new(heap), 0);
         // What there is room for in the tables, and no more.
         while cx.register_finalizer::<Node<Here>>(root.get(cx)).is_ok() {
             count += 1;
@@ -486,10 +476,7 @@ fn c9_a_registration_without_memory_is_an_error_and_an_initialiser_that_panics_l
         assert!(count < 100);
         assert!(cx.new_finalizable::<Node<Here>>(|_| unreachable!()).is_err());
         assert_eq!(cx.stats().finalizable, count);
-        for block in blocks {
-            // SAFETY: the block is this heap's, of this layout.
-            unsafe { heap.dealloc(block, one) };
-        }
+        drop(hog);
         drop(root);
         cx.compact();
         assert_eq!((cx.poll(), shared.finalized()), (count, vec![7; count]));

@@ -2,7 +2,6 @@
 
 mod support;
 
-use std::alloc::{GlobalAlloc, Layout};
 use std::cell::Cell;
 use std::rc::Rc;
 
@@ -32,23 +31,6 @@ impl Drop for Counted {
     }
 }
 
-/// All native memory that can be had.
-fn hog(heap: &LocalHeap) -> Vec<(*mut u8, Layout)> {
-    let mut blocks = Vec::new();
-    for size in [4096, 512, 64, 8] {
-        let layout = Layout::from_size_align(size, 8).unwrap();
-        loop {
-            // SAFETY: the layout's size is not 0.
-            let block = unsafe { heap.alloc(layout) };
-            if block.is_null() {
-                break;
-            }
-            blocks.push((block, layout));
-        }
-    }
-    blocks
-}
-
 /// A program of `STEPS` steps that allocate; what cannot be had at the step `hungry` is done without.
 struct Script {
     step: usize,
@@ -61,16 +43,9 @@ const STEPS: usize = 120;
 
 impl Script {
     fn attempt<R, E>(&mut self, allocate: impl FnOnce() -> Result<R, E>) -> Option<R> {
-        let blocks = if self.step == self.hungry {
-            hog(self.heap)
-        } else {
-            Vec::new()
-        };
+        let hog = (self.step == self.hungry).then(|| support::Hog::new(self.heap));
         let result = allocate();
-        for (block, layout) in blocks {
-            // SAFETY: the block is this heap's, of this layout.
-            unsafe { self.heap.dealloc(block, layout) };
-        }
+        drop(hog);
         if result.is_err() {
             assert_eq!(self.step, self.hungry, "there is memory otherwise");
             self.failures += 1;

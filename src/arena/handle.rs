@@ -16,7 +16,7 @@ use crate::gc::handle::Kind;
 /// **Invariant `OWNED`**: the index was added to the table of the brand's arena, and is this value's. The arena's memory stays
 /// as long as there are handles.
 pub(super) struct Entry<A: Brand> {
-    index: u32,
+    pub(super) index: u32,
     brand: Branded<A>,
 }
 

@@ -26,6 +26,7 @@ pub(crate) mod error;
 pub(crate) mod finalize;
 pub(crate) mod gc;
 pub(crate) mod handle;
+mod pin;
 pub(crate) mod slot;
 pub(crate) mod stats;
 pub(crate) mod tagged;

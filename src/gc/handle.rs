@@ -116,6 +116,19 @@ impl Handles {
         self.count -= 1;
     }
 
+    /// Makes a handle that keeps its object one that pins it as well; tells whether it was none before.
+    ///
+    /// # Safety
+    /// HANDLE; it is strong or pins, and the collector's tables have room for one more pin.
+    pub(crate) unsafe fn pin(&mut self, index: u32) -> bool {
+        // SAFETY: HANDLE: the index is below the table's length.
+        let tag = unsafe { &mut self.table.at_mut(index).tag };
+        let is_new = *tag == Kind::Strong as u32;
+        *tag = Kind::Pinned as u32;
+        self.pins += u32::from(is_new);
+        is_new
+    }
+
     /// Takes note that a handle that pins will be given up.
     pub(crate) fn unpin(&mut self) {
         self.pins -= 1;

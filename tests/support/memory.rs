@@ -1,6 +1,6 @@
 //! Memory to give to a heap.
 
-use std::alloc::{Layout, alloc, alloc_zeroed, dealloc};
+use std::alloc::{GlobalAlloc, Layout, alloc, alloc_zeroed, dealloc};
 use std::mem::MaybeUninit;
 
 /// Memory that starts at a page, so that what happens does not depend on where it lies. Freed when dropped.
@@ -128,4 +128,38 @@ pub unsafe fn with_heap(bytes: usize, work: impl FnOnce(&'static terrace::LocalH
         drop(Box::from_raw(heap));
     }
     drop(std::mem::ManuallyDrop::into_inner(memory));
+}
+
+/// All of a heap's free memory, until it is dropped.
+pub struct Hog<'a> {
+    heap: &'a terrace::LocalHeap,
+    blocks: Vec<(*mut u8, Layout)>,
+}
+
+impl<'a> Hog<'a> {
+    /// Takes it all.
+    pub fn new(heap: &'a terrace::LocalHeap) -> Hog<'a> {
+        let mut blocks = Vec::new();
+        for size in [4096, 512, 64, 8] {
+            let layout = Layout::from_size_align(size, 8).unwrap();
+            loop {
+                // SAFETY: the layout's size is not 0.
+                let block = unsafe { heap.alloc(layout) };
+                if block.is_null() {
+                    break;
+                }
+                blocks.push((block, layout));
+            }
+        }
+        Hog { heap, blocks }
+    }
+}
+
+impl Drop for Hog<'_> {
+    fn drop(&mut self) {
+        for (block, layout) in self.blocks.drain(..) {
+            // SAFETY: the block is this heap's, of this layout.
+            unsafe { self.heap.dealloc(block, layout) };
+        }
+    }
 }

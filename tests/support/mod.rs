@@ -10,7 +10,7 @@ pub mod shadow;
 pub mod watch;
 pub mod workload;
 
-pub use memory::{Memory, empty_heap_for_good, heap_for_good, with_heap};
+pub use memory::{Hog, Memory, empty_heap_for_good, heap_for_good, with_heap};
 pub use operation::Operation;
 pub use random::Random;
 pub use shadow::Shadow;
