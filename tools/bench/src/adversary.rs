@@ -4,11 +4,10 @@ use crate::{
     allocators::Placed,
     blocks::Blocks,
     mix::ALIGN,
-    random::Random,
-    region::Region,
     step::{Call, Cost, LIMIT, Stepper},
 };
 use core::{alloc::Layout, cmp::Ordering};
+use terrace_measure::{random::Random, region::Region};
 
 /// What is counted.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -2,7 +2,6 @@
 
 use crate::{
     peers::{Buddy, Dlmalloc, LinkedList, Rlsf, Talc, WideTlsf},
-    region::Region,
     scaling::Threads,
     subject::Subject,
 };
@@ -11,6 +10,7 @@ use core::{
     cell::UnsafeCell,
     mem::MaybeUninit,
 };
+use terrace_measure::region::Region;
 
 /// The spin lock that every fixed-region allocator is behind.
 pub type Lock = spin::Mutex<()>;

@@ -1,7 +1,8 @@
 //! The blocks that a measurement holds in an open heap.
 
-use crate::{allocators::Placed, mix::ALIGN, region::Region};
+use crate::{allocators::Placed, mix::ALIGN};
 use core::{alloc::Layout, marker::PhantomData};
+use terrace_measure::region::Region;
 
 /// A heap of allocator `A` and what is in use in it.
 pub struct Blocks<'a, A> {

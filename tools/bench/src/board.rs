@@ -1,14 +1,8 @@
 //! Instructions per operation on a Cortex-M4F, as QEMU models it.
 
-use crate::{
-    firmware,
-    mix::Mix,
-    options::Options,
-    programs,
-    table::{Table, bytes},
-    workload,
-};
+use crate::{firmware, mix::Mix, options::Options, programs, workload};
 use std::{fs, io, process::Command};
+use terrace_measure::table::{Table, bytes};
 
 const NOTES: &str = "\
 Mean instructions per call, allocation / free, for `small` (1000 blocks in use) and `fw` (120 blocks in use), about 32 KiB \

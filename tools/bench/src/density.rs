@@ -6,11 +6,13 @@ use crate::{
     mix::Mix,
     options::Options,
     programs,
+    replay::Replay,
+    workload::Workload,
+};
+use terrace_measure::{
     random::Random,
     region::Region,
-    replay::Replay,
     table::{Table, bytes, grouped},
-    workload::Workload,
 };
 
 /// Random replacements that a load has to survive.

@@ -2,15 +2,13 @@
 
 use crate::{
     allocators::{Placed, Visitor, for_each},
-    callgrind,
     options::Options,
     programs,
-    region::Region,
     replay::{COUNTED, Replay},
-    table::Table,
     workload::{self, Workload},
 };
 use std::{collections::HashMap, ffi::CString, io, path::PathBuf, sync::Mutex, thread};
+use terrace_measure::{callgrind, region::Region, table::Table};
 
 const NOTES: &str = "\
 Mean instructions per allocator call (alloc, realloc or free), from the first instruction of what is `__rust_alloc` in \

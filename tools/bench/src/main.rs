@@ -16,30 +16,36 @@ mod adversary;
 mod allocators;
 mod blocks;
 mod board;
-mod callgrind;
 mod density;
 mod firmware;
 mod instructions;
-mod machine;
 mod mix;
 mod options;
 mod peers;
 mod programs;
-mod random;
 mod record;
-mod region;
 mod replay;
 mod scaling;
 mod size;
 mod step;
 mod subject;
-mod table;
 mod trace;
 mod workload;
 mod worst;
 
 use options::Options;
 use std::process::ExitCode;
+use terrace_measure::machine;
+
+/// Crates that are compared.
+const PEERS: [&str; 6] = [
+    "talc",
+    "rlsf",
+    "linked_list_allocator",
+    "buddy_system_allocator",
+    "dlmalloc",
+    "mimalloc",
+];
 
 fn main() -> ExitCode {
     let mut options = Options::parse();
@@ -52,7 +58,7 @@ fn main() -> ExitCode {
             .map(String::from)
             .to_vec();
     }
-    println!("{}\n", machine::describe());
+    println!("{}\n", machine::describe(&PEERS));
     for command in &options.commands {
         let done = match command.as_str() {
             "instructions" => instructions::run(&options),

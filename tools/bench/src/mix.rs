@@ -1,6 +1,6 @@
 //! The distributions that request sizes are drawn from.
 
-use crate::random::Random;
+use terrace_measure::random::Random;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Mix {

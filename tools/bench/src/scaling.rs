@@ -4,10 +4,8 @@ use crate::{
     allocators::{Lock, Placed, Visitor, for_each},
     mix::Mix,
     options::Options,
-    region::Region,
     replay::Replay,
     subject::Subject,
-    table::Table,
     trace::Trace,
     workload,
 };
@@ -17,6 +15,7 @@ use std::{
     thread,
     time::{Duration, Instant},
 };
+use terrace_measure::{region::Region, table::Table};
 
 /// Blocks in use per thread.
 const BLOCKS: u32 = 1000;

@@ -1,11 +1,8 @@
 //! Flash and static RAM of a minimal firmware.
 
-use crate::{
-    firmware,
-    options::Options,
-    table::{Table, grouped},
-};
+use crate::{firmware, options::Options};
 use std::{fs, io, path::Path};
+use terrace_measure::table::{Table, grouped};
 
 /// Name in the table and feature of the firmware.
 const SUBJECTS: [(&str, &str); 8] = [

@@ -2,9 +2,9 @@
 
 use crate::{
     mix::{ALIGN, Mix},
-    random::Random,
     trace::{Op, Trace},
 };
+use terrace_measure::random::Random;
 
 /// A named trace and the memory that the heap has for it.
 pub struct Workload {

@@ -4,11 +4,13 @@ use crate::{
     adversary::{KINDS, Kind, RESIZED, Siege},
     allocators::{Placed, Visitor, for_each},
     options::Options,
-    region::Region,
     step::{Cost, LIMIT, Stepper},
-    table::{Table, bytes, grouped},
 };
 use std::io;
+use terrace_measure::{
+    region::Region,
+    table::{Table, bytes, grouped},
+};
 
 const REGIONS: [usize; 3] = [64 << 10, 256 << 10, 16 << 20];
 

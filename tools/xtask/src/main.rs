@@ -25,6 +25,7 @@ Usage: cargo xtask TASK
     --strict                 fail where something is missing, rather than skip
   ci                       the same as `test --strict`
   bench [ARGUMENT...]      compare with other allocators; `bench --help` tells more
+  bench gc [ARGUMENT...]   compare arenas with other collectors; `bench gc --help` tells more
   size                     flash and RAM of minimal firmware, with this and other allocators
   setup                    get Rust targets and QEMU now
   help                     show this text
@@ -63,7 +64,10 @@ fn dispatch(args: &[String]) -> Result<i32> {
         },
         "test" => test(args, false),
         "ci" => test(args, true),
-        "bench" => bench(args),
+        "bench" => match args.split_first() {
+            Some((gc, rest)) if gc == "gc" => bench_gc(rest),
+            _ => bench(args),
+        },
         "size" => bench(&[&["size".to_owned()], args].concat()),
         "setup" => setup_all(),
         "help" | "-h" | "--help" => {
@@ -149,9 +153,20 @@ fn bench(args: &[String]) -> Result<i32> {
     if let Err(error) = setup::require(&[setup::Tool::Valgrind]) {
         eprintln!("xtask: {error}");
     }
+    run_bench(&workspace, "terrace-bench", args)
+}
+
+fn bench_gc(args: &[String]) -> Result<i32> {
+    if let Err(error) = setup::require(&[setup::Tool::Valgrind]) {
+        eprintln!("xtask: {error}");
+    }
+    run_bench(&Workspace::open()?, "terrace-bench-gc", args)
+}
+
+fn run_bench(workspace: &Workspace, package: &str, args: &[String]) -> Result<i32> {
     let cargo = workspace
         .cargo("run")
-        .args(["--quiet", "--release", "--package", "terrace-bench", "--"]);
+        .args(["--quiet", "--release", "--package", package, "--"]);
     cargo.args(args).limit(24 * 60 * 60).status()
 }
 

@@ -1,7 +1,7 @@
 //! A sensor gateway: packets of several kinds, retransmission timers, sample windows, a configuration store, log lines.
 
-use crate::random::Random;
 use std::collections::{BTreeMap, BinaryHeap, VecDeque};
+use terrace_measure::random::Random;
 
 const TICKS: u32 = 4000;
 /// Packets that wait for an acknowledgement at most.

@@ -1,10 +1,10 @@
 //! Indexes a generated corpus word by word and answers queries.
 
-use crate::random::Random;
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     hash::{BuildHasherDefault, DefaultHasher},
 };
+use terrace_measure::random::Random;
 
 const DOCUMENTS: u32 = 300;
 const WORDS: usize = 3000;

@@ -1,8 +1,8 @@
 //! Parses generated documents into owned trees, edits them and writes them out again.
 
-use crate::random::Random;
 use serde_json::Value;
 use std::{collections::VecDeque, fmt::Write};
+use terrace_measure::random::Random;
 
 const DOCUMENTS: usize = 12;
 /// Parsed documents kept at a time.

@@ -5,12 +5,8 @@ mod index;
 mod json;
 mod script;
 
-use crate::{
-    record::record,
-    table::{Table, grouped},
-    trace::Trace,
-    workload::Workload,
-};
+use crate::{record::record, trace::Trace, workload::Workload};
+use terrace_measure::table::{Table, grouped};
 
 /// The recorded traces: a device's firmware, a JSON parser, a script interpreter, a text index.
 pub fn traces() -> Vec<Workload> {

@@ -12,6 +12,7 @@ pub struct Table {
 }
 
 impl Table {
+    /// A table without rows.
     pub fn new(title: impl Into<String>, notes: impl Into<String>, columns: impl IntoIterator<Item = String>) -> Table {
         Table {
             title: title.into(),
@@ -21,6 +22,7 @@ impl Table {
         }
     }
 
+    /// Adds a row.
     pub fn row(&mut self, name: impl Into<String>, cells: impl IntoIterator<Item = String>) {
         self.rows.push((name.into(), cells.into_iter().collect()));
     }

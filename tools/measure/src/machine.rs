@@ -5,14 +5,21 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-/// One line for the head of the output.
-pub fn describe() -> String {
+/// The versions of everything that is built.
+const LOCK: &str = include_str!("../../../Cargo.lock");
+
+/// One line for the head of the output, with the versions of these crates.
+pub fn describe(peers: &[&str]) -> String {
     let cpu = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = cpu
         .lines()
         .find_map(|line| line.strip_prefix("model name").and_then(|rest| rest.split(": ").nth(1)))
         .unwrap_or("unknown processor");
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let versions: Vec<String> = peers
+        .iter()
+        .map(|name| format!("{name} {}", version_of(name).unwrap_or("?")))
+        .collect();
     format!(
         "{}, {model}, {cores} cores, {} {}, {}, opt-level {}, fat LTO; peers: {}.",
         date(),
@@ -20,8 +27,17 @@ pub fn describe() -> String {
         std::env::consts::ARCH,
         env!("BENCH_RUSTC"),
         env!("BENCH_OPT_LEVEL"),
-        env!("BENCH_PEERS"),
+        versions.join(", "),
     )
+}
+
+fn version_of(name: &str) -> Option<&'static str> {
+    let entry = LOCK
+        .split("[[package]]")
+        .find(|entry| entry.contains(&format!("\nname = \"{name}\"\n")))?;
+    entry
+        .lines()
+        .find_map(|line| line.strip_prefix("version = \"")?.strip_suffix('"'))
 }
 
 /// Today, UTC, as year-month-day.

@@ -30,10 +30,13 @@ impl Region {
         }
     }
 
+    /// The first byte.
     pub fn start(&self) -> *mut u8 {
         self.start
     }
 
+    /// Bytes.
+    #[allow(clippy::len_without_is_empty, reason = "a span of memory is no collection")]
     pub fn len(&self) -> usize {
         self.len
     }
