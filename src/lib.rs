@@ -49,6 +49,7 @@
 //! | `defmt` | | `defmt::Format` on every public type, and a sink for events |
 //! | `allocator-api2` | | `Allocator` of that crate for `&Heap` |
 //! | `nightly` | | `core::alloc::Allocator` for `&Heap`; needs a nightly compiler |
+//! | `names` | | the names of the types of managed objects are linked, for [`Cx::walk`] and [`TypeStats`] |
 //! | `check` | | double free, foreign pointers, wrong layouts and overruns are found by the operation that commits them; slow |
 
 #![no_std]
@@ -79,10 +80,14 @@ pub use arena::error::{ArenaError, Full, OutOfMemory};
 pub use arena::finalize::Finalize;
 pub use arena::gc::Gc;
 pub use arena::handle::{Pinned, Root, Weak};
+pub use arena::map::ArenaMap;
+pub use arena::segments::{GapInfo, Gaps, SegmentInfo, Segments};
 pub use arena::slot::{Interior, Slot};
 pub use arena::stats::ArenaStats;
 pub use arena::tagged::{Tagged, TaggedSlot};
 pub use arena::trace::{Leaf, Object, Plain, Rebind, Trace};
+pub use arena::types::{TypeCount, TypeStats};
+pub use arena::walk::{ObjectInfo, ObjectType, Objects};
 pub use base::core_id::{CoreId, SingleCore};
 pub use base::fault::{Fault, FaultKind};
 #[cfg(feature = "critical-section")]

@@ -24,6 +24,26 @@ pub enum Generation {
     Old = 2,
 }
 
+impl Generation {
+    /// The generation of this number, 2 at most.
+    pub(super) const fn from_index(index: u8) -> Generation {
+        match index {
+            0 => Generation::Young,
+            1 => Generation::Middle,
+            _ => Generation::Old,
+        }
+    }
+
+    /// For a table.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Generation::Young => "young",
+            Generation::Middle => "middle",
+            Generation::Old => "old",
+        }
+    }
+}
+
 /// The token of whoever works with the objects of an arena. There is one, and [`Arena::enter`](crate::Arena::enter) lends it.
 ///
 /// A shared borrow, `&'g Cx`, is a *window*: nothing is collected as long as it lives, and references to objects

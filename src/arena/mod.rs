@@ -26,11 +26,15 @@ pub(crate) mod error;
 pub(crate) mod finalize;
 pub(crate) mod gc;
 pub(crate) mod handle;
+pub(crate) mod map;
 mod pin;
+pub(crate) mod segments;
 pub(crate) mod slot;
 pub(crate) mod stats;
 pub(crate) mod tagged;
 pub(crate) mod trace;
+pub(crate) mod types;
+pub(crate) mod walk;
 
 pub use arena::Arena;
 

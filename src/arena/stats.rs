@@ -15,6 +15,8 @@ pub struct ArenaStats {
     pub bookkeeping: usize,
     /// Alive in the generations that the last collection was about, as it found; large objects apart.
     pub live: usize,
+    /// Made since the last collection, whether alive or not, and what was too small for them at the ends of gaps.
+    pub young: usize,
     /// Handles of all kinds; each finaliser has one.
     pub handles: usize,
     /// Objects with destructors, of which `dying` wait for a poll.
@@ -42,6 +44,7 @@ impl ArenaStats {
             held: collector.held(),
             bookkeeping: collector.bookkeeping(),
             live: counters.live,
+            young: collector.young_bytes(),
             handles: collector.handles.count(),
             droppable: collector.drops.count(),
             dying: collector.drops.dying(),

@@ -29,6 +29,20 @@ struct Handle {
     tag: u32,
 }
 
+impl Handle {
+    /// Nothing for a free one.
+    #[inline(always)]
+    fn kind(&self) -> Option<Kind> {
+        match self.tag {
+            1 => Some(Kind::Strong),
+            2 => Some(Kind::Weak),
+            3 => Some(Kind::Pinned),
+            4 => Some(Kind::Long),
+            _ => None,
+        }
+    }
+}
+
 /// The handles of an arena.
 ///
 /// **Invariant `HANDLE`**: an index that [`Handles::add`] returned is that of a handle until [`Handles::remove`] is called
@@ -177,17 +191,19 @@ impl Handles {
     /// Calls `visit` with the kind and the position of each handle that has one.
     pub(crate) fn each(&mut self, mut visit: impl FnMut(Kind, &mut u32)) {
         for handle in self.table.as_mut_slice() {
-            let kind = match handle.tag {
-                1 => Kind::Strong,
-                2 => Kind::Weak,
-                3 => Kind::Pinned,
-                4 => Kind::Long,
-                _ => continue,
-            };
+            let Some(kind) = handle.kind() else { continue };
             if handle.position != 0 {
                 visit(kind, &mut handle.position);
             }
         }
+    }
+
+    /// Kind and position of each handle that has one.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (Kind, u32)> + '_ {
+        self.table.as_slice().iter().filter_map(|handle| {
+            let kind = handle.kind().filter(|_| handle.position != 0)?;
+            Some((kind, handle.position))
+        })
     }
 
     pub(crate) fn free(&mut self, source: &dyn Source) {

@@ -34,6 +34,9 @@ pub(crate) mod drops;
 pub(crate) mod finalize;
 pub(crate) mod handle;
 mod mark;
+#[cfg_attr(feature = "names", path = "name_on.rs")]
+#[cfg_attr(not(feature = "names"), path = "name_off.rs")]
+mod name;
 pub(crate) mod object;
 mod plan;
 pub(crate) mod segment;
@@ -43,6 +46,7 @@ mod table;
 #[cfg(feature = "check")]
 mod verify;
 pub(crate) mod visit;
+pub(crate) mod walk;
 
 use core::alloc::Layout;
 use core::ptr::NonNull;

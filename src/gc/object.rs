@@ -14,6 +14,7 @@
 //! followed by its length; the object has as many granules as [`size`] says, and from `offset` on holds a value of that type,
 //! or as many as the length says. A dropped value's descriptor is its type's `dead` one, which is not traced.
 
+use super::name::Name;
 use super::visit::Visitor;
 use crate::base::granule::{GRANULE, granules};
 
@@ -40,6 +41,7 @@ pub struct Descriptor {
     pub(crate) drop: Option<DropFn>,
     /// The descriptor of a dropped value.
     pub(crate) dead: Option<&'static Descriptor>,
+    pub(crate) name: Name,
 }
 
 impl Descriptor {
@@ -53,6 +55,7 @@ impl Descriptor {
             trace,
             drop,
             dead,
+            name: Name::of::<T>(),
         }
     }
 
@@ -78,7 +81,18 @@ impl Descriptor {
             trace,
             drop,
             dead,
+            name: Name::of::<[T]>(),
         }
+    }
+
+    /// Whether the objects are slices.
+    pub(crate) const fn is_slice(&self) -> bool {
+        self.granules == 0
+    }
+
+    /// Bytes of an element; for a sized type, of the value.
+    pub(crate) const fn element(&self) -> usize {
+        self.element as usize
     }
 }
 

@@ -96,6 +96,11 @@ impl Space {
         }
     }
 
+    /// The position behind the span's last brick.
+    pub(crate) fn end(&self) -> u32 {
+        (self.bytes.next_multiple_of(BRICK_BYTES) >> GRANULE_SHIFT) as u32
+    }
+
     /// Bytes that the tables take.
     pub(crate) fn table_bytes(&self) -> usize {
         self.count * TABLE_BYTES

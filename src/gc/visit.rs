@@ -37,6 +37,8 @@ pub(super) enum Task {
     Relocate(Forward),
     /// Emptying the slots of an object that is dead but for its destructor.
     Sever,
+    /// Telling a function of the positions.
+    Look(super::walk::Look),
     /// Verifying that positions are those of live objects.
     #[cfg(feature = "check")]
     Verify(super::verify::Verifier),
@@ -71,6 +73,7 @@ impl Visitor {
             // SAFETY: LIVE: what a traced object refers to was marked.
             Task::Relocate(forward) => slot.set(unsafe { forward.position(position) }),
             Task::Sever => slot.set(0),
+            Task::Look(look) => look.tell(position),
             #[cfg(feature = "check")]
             Task::Verify(verifier) => verifier.edge(position),
         }
