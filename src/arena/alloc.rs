@@ -2,6 +2,7 @@
 
 use core::cell::Cell;
 use core::mem::{ManuallyDrop, MaybeUninit, needs_drop};
+use core::ptr::NonNull;
 
 use super::brand::Brand;
 use super::cx::{Cx, size_of_object};
@@ -25,32 +26,29 @@ fn size_of_slice<T>(len: usize) -> Option<usize> {
 }
 
 impl<A: Brand> Cx<A> {
-    /// Memory for an object of `bytes`, a multiple of the granule, without a collection; null if there is none.
+    /// Memory for an object of `bytes`, a multiple of the granule, without a collection.
     #[inline(always)]
-    fn bump(&self, bytes: usize) -> *mut u8 {
+    fn bump(&self, bytes: usize) -> Option<NonNull<u8>> {
         self.collector_mut().bump(bytes)
     }
 
-    /// Memory for an object, and room for its handle, with collections if need be, at a safe point.
+    /// Memory for an object, and its handle, with collections if need be, at a safe point.
     #[inline(always)]
-    fn bump_collecting(&mut self, bytes: usize, drops: bool) -> Result<*mut u8, OutOfMemory> {
+    fn begin(&mut self, bytes: usize, drops: bool) -> Result<(*mut u8, Unfinished<A>), OutOfMemory> {
         let collector = self.collector_mut();
-        // SAFETY: PARKED: the exclusive borrow of the token has ended all references to objects.
-        if !unsafe { collector.reserve_entries(drops) } {
-            return Err(OutOfMemory { requested: bytes });
-        }
-        if !collector.counters.stress {
-            let object = collector.context.bump(bytes);
-            if !object.is_null() {
-                return Ok(object);
+        // SAFETY: PARKED: the exclusive borrow of the token has ended all references to objects. Room for the entries is made
+        // first, and collections leave it.
+        unsafe {
+            if !collector.reserve_entries(drops) {
+                return Err(OutOfMemory { requested: bytes });
             }
+            let object = match collector.context.bump(bytes) {
+                None => collector.allocate_collecting((bytes / GRANULE) as u32),
+                object => object,
+            };
+            let object = object.ok_or(OutOfMemory { requested: bytes })?.as_ptr();
+            Ok((object, Unfinished::new(self, object, drops)))
         }
-        // SAFETY: PARKED: the exclusive borrow of the token has ended all references to objects.
-        let object = unsafe { collector.allocate_collecting((bytes / GRANULE) as u32) };
-        if object.is_null() {
-            return Err(OutOfMemory { requested: bytes });
-        }
-        Ok(object)
     }
 
     /// Makes an object in a window. Nothing is collected.
@@ -63,10 +61,9 @@ impl<A: Brand> Cx<A> {
         if needs_drop::<T>() && !self.collector_mut().reserve_drop() {
             return Err(Full { value, requested });
         }
-        let object = self.bump(requested);
-        if object.is_null() {
+        let Some(object) = self.bump(requested).map(NonNull::as_ptr) else {
             return Err(Full { value, requested });
-        }
+        };
         if needs_drop::<T>() {
             self.collector_mut().note_drop(object);
         }
@@ -93,11 +90,10 @@ impl<A: Brand> Cx<A> {
     where
         for<'g> T::At<'g>: Trace + Sized,
     {
-        let object = self.bump_collecting(
+        let (object, unfinished) = self.begin(
             const { size_of_object::<T::At<'static>>() },
             needs_drop::<T::At<'static>>(),
         )?;
-        let unfinished = Unfinished::new(self, object, needs_drop::<T::At<'static>>());
         let value = init(self);
         // SAFETY: the memory is the object's, large enough and aligned; OBJECT holds there from now on. A handle holds it.
         unsafe {
@@ -121,11 +117,10 @@ impl<A: Brand> Cx<A> {
         for<'g> T::At<'g>: Trace + Sized,
     {
         let too_large = OutOfMemory { requested: usize::MAX };
-        let object = self.bump_collecting(
+        let (object, unfinished) = self.begin(
             size_of_slice::<T::At<'static>>(len).ok_or(too_large)?,
             needs_drop::<T::At<'static>>(),
         )?;
-        let unfinished = Unfinished::new(self, object, needs_drop::<T::At<'static>>());
         let elements = object.wrapping_add(offset_of_elements::<T::At<'static>>());
         let mut made = Made::<T::At<'static>> {
             first: elements.cast(),
@@ -155,10 +150,9 @@ impl<A: Brand> Cx<A> {
                 requested: usize::MAX,
             });
         };
-        let object = self.bump(requested);
-        if object.is_null() {
+        let Some(object) = self.bump(requested).map(NonNull::as_ptr) else {
             return Err(Full { value: (), requested });
-        }
+        };
         // SAFETY: the memory is the object's, and has room for as many elements, which are plain.
         unsafe {
             write_slice_header(object, DescriptorOf::<T>::SLICE, elements.len());
@@ -185,10 +179,9 @@ impl<A: Brand> Cx<A> {
                 requested: usize::MAX,
             });
         };
-        let object = self.bump(requested);
-        if object.is_null() {
+        let Some(object) = self.bump(requested).map(NonNull::as_ptr) else {
             return Err(Full { value: (), requested });
-        }
+        };
         let first = object.wrapping_add(offset_of_elements::<T>()).cast::<T>();
         let mut made = Made { first, len: 0 };
         for index in 0..len {
@@ -228,8 +221,7 @@ impl<A: Brand> Cx<A> {
     /// As for [`Cx::new`].
     pub fn new_str(&mut self, text: &str) -> Result<Root<str, A>, OutOfMemory> {
         let bytes = size_of_slice::<u8>(text.len()).ok_or(OutOfMemory { requested: usize::MAX })?;
-        let object = self.bump_collecting(bytes, false)?;
-        let unfinished = Unfinished::new(self, object, false);
+        let (object, unfinished) = self.begin(bytes, false)?;
         // SAFETY: the memory is the object's, and has room for the text.
         unsafe {
             write_slice_header(object, DescriptorOf::<u8>::SLICE, text.len());
@@ -245,8 +237,7 @@ impl<A: Brand> Cx<A> {
     /// As for [`Cx::new`].
     pub fn new_buffer(&mut self, len: usize) -> Result<Root<[Byte], A>, OutOfMemory> {
         let bytes = size_of_slice::<Byte>(len).ok_or(OutOfMemory { requested: usize::MAX })?;
-        let object = self.bump_collecting(bytes, false)?;
-        let unfinished = Unfinished::new(self, object, false);
+        let (object, unfinished) = self.begin(bytes, false)?;
         // SAFETY: the memory is the object's, and any bytes will do.
         unsafe { write_slice_header(object, DescriptorOf::<Byte>::SLICE, len) };
         Ok(Root::from_entry(unfinished.finish()))
@@ -265,14 +256,13 @@ unsafe fn write_slice_header(object: *mut u8, descriptor: &'static Descriptor, l
 }
 
 impl Collector {
-    /// Memory for an object of `bytes`, a multiple of the granule, without a collection; null if there is none.
+    /// Memory for an object of `bytes`, a multiple of the granule, without a collection.
     #[inline(always)]
-    pub(super) fn bump(&mut self, bytes: usize) -> *mut u8 {
-        let object = self.context.bump(bytes);
-        if !object.is_null() {
-            return object;
+    pub(super) fn bump(&mut self, bytes: usize) -> Option<NonNull<u8>> {
+        match self.context.bump(bytes) {
+            None => self.allocate_slowly((bytes / GRANULE) as u32),
+            object => object,
         }
-        self.allocate_slowly((bytes / GRANULE) as u32)
     }
 
     /// Makes room in the list of objects with destructors.
@@ -296,11 +286,13 @@ struct Unfinished<A: Brand> {
 }
 
 impl<A: Brand> Unfinished<A> {
-    /// For an object from [`Cx::bump_collecting`], which has made room for the entries.
+    /// # Safety
+    /// There is room for a handle, and if it `drops`, in the list of objects with destructors.
     #[inline(always)]
-    fn new(cx: &Cx<A>, object: *mut u8, drops: bool) -> Unfinished<A> {
+    unsafe fn new(cx: &Cx<A>, object: *mut u8, drops: bool) -> Unfinished<A> {
         let position = cx.collector().space.position(object);
-        let entry = ManuallyDrop::new(Entry::reserved(cx, position));
+        // SAFETY: the caller's.
+        let entry = ManuallyDrop::new(unsafe { Entry::reserved(cx, position) });
         if drops {
             cx.collector_mut().drops.push(position);
         }

@@ -105,7 +105,7 @@ impl<A: Brand> Arena<A> {
         work(&mut unsafe { Cx::of(self.collector) })
     }
 
-    /// What the arena holds and did. O(1).
+    /// What the arena holds and did. O(handles).
     pub fn stats(&self) -> ArenaStats {
         // SAFETY: the collector is this arena's, and nobody holds an exclusive reference to it while other code runs.
         ArenaStats::of(unsafe { self.collector.as_ref() })
@@ -129,12 +129,13 @@ pub(super) fn handle_dropped(state: &BrandState) {
 #[cold]
 fn orphan_dropped(state: &BrandState) {
     // SAFETY: BRAND: the arena's collector is there; handles are of its thread of control.
-    let (handles, droppable) = unsafe {
-        let collector = &*state.collector();
-        (collector.handles.count(), collector.drops.count())
+    let (orphans, droppable) = unsafe {
+        let collector = &mut *state.collector();
+        collector.orphans -= 1;
+        (collector.orphans, collector.drops.count())
     };
     // Objects with destructors may own handles, which go with them.
-    if handles == 0 || droppable != 0 {
+    if orphans == 0 || droppable != 0 {
         close(state);
     }
 }
@@ -161,7 +162,8 @@ fn close(state: &BrandState) {
                 break;
             }
         }
-        if (*collector).handles.count() == 0 {
+        (*collector).orphans = (*collector).handles.count();
+        if (*collector).orphans == 0 {
             Collector::destroy(NonNull::new_unchecked(collector));
             state.release();
         } else {

@@ -170,10 +170,10 @@ impl<A: Brand> Cx<A> {
 
     /// Collects at every safe point, and moves what can move nearly each time: to find what relies on luck.
     pub fn set_stress(&mut self, on: bool) {
-        self.collector_mut().counters.stress = on;
+        self.collector_mut().set_stress(on);
     }
 
-    /// What the arena holds and did. O(1).
+    /// What the arena holds and did. O(handles).
     pub fn stats(&self) -> ArenaStats {
         ArenaStats::of(self.collector())
     }

@@ -37,11 +37,15 @@ impl<A: Brand> Entry<A> {
         }
     }
 
-    /// A strong handle, for which there is room.
+    /// A strong handle.
+    ///
+    /// # Safety
+    /// There is room for it.
     #[inline(always)]
-    pub(super) fn reserved(cx: &Cx<A>, position: u32) -> Entry<A> {
+    pub(super) unsafe fn reserved(cx: &Cx<A>, position: u32) -> Entry<A> {
         Entry {
-            index: cx.collector_mut().handles.add_reserved(position, Kind::Strong),
+            // SAFETY: the caller's.
+            index: unsafe { cx.collector_mut().handles.add_reserved(position, Kind::Strong) },
             brand: PhantomData,
         }
     }

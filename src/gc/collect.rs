@@ -1,5 +1,7 @@
 //! The driver: one collection, phase by phase, and when there is one.
 
+use core::ptr::NonNull;
+
 use super::Collector;
 use super::card;
 use super::segment::OLDEST;
@@ -206,17 +208,17 @@ impl Collector {
         unsafe { self.until(|collector| collector.refill(n)) }
     }
 
-    /// Takes `n` granules, with collections if need be; null if there are none.
+    /// Takes `n` granules, with collections if need be.
     ///
     /// # Safety
     /// PARKED.
     #[cold]
     #[inline(never)]
-    pub(crate) unsafe fn allocate_collecting(&mut self, n: u32) -> *mut u8 {
-        let mut object = core::ptr::null_mut();
+    pub(crate) unsafe fn allocate_collecting(&mut self, n: u32) -> Option<NonNull<u8>> {
+        let mut object = None;
         let attempt = |collector: &mut Collector| {
             object = collector.allocate_slowly(n);
-            !object.is_null()
+            object.is_some()
         };
         // SAFETY: the caller's.
         unsafe { self.until(attempt) };
@@ -229,6 +231,13 @@ impl Collector {
     /// PARKED.
     #[inline(always)]
     pub(crate) unsafe fn reserve_entries(&mut self, drops: bool) -> bool {
+        // SAFETY: the caller's.
+        (self.handles.has_room() && (!drops || self.drops.has_room())) || unsafe { self.reserve_entries_slowly(drops) }
+    }
+
+    #[cold]
+    #[inline(never)]
+    unsafe fn reserve_entries_slowly(&mut self, drops: bool) -> bool {
         let source = self.source;
         let attempt = |collector: &mut Collector| {
             collector.handles.reserve(source) && (!drops || collector.drops.reserve(source))

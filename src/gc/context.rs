@@ -4,6 +4,8 @@
 //! segments come last, as their cards must be dirtied and what survives there becomes as old as the segment; that they are
 //! not wasted is the plan's business, which moves survivors there. Nothing is collected here.
 
+use core::ptr::NonNull;
+
 use super::Collector;
 use super::card;
 use super::segment::{Gap, MIN_GAP, OLDEST, Segment};
@@ -40,34 +42,41 @@ impl Context {
         self.limit as usize - self.next as usize
     }
 
-    /// Takes `bytes`, a multiple of the granule, if so many are left; null if not.
+    /// Takes `bytes`, a multiple of the granule and not 0, if so many are left.
     #[inline(always)]
-    pub(crate) fn bump(&mut self, bytes: usize) -> *mut u8 {
-        let object = self.next;
+    pub(crate) fn bump(&mut self, bytes: usize) -> Option<NonNull<u8>> {
         if bytes > self.rest() {
-            return core::ptr::null_mut();
+            return None;
         }
+        let object = self.next;
         self.next = object.wrapping_add(bytes);
-        object
+        // SAFETY: CONTEXT: where something is left, `next` is not null. The hint spares callers a comparison.
+        unsafe {
+            core::hint::assert_unchecked(!object.is_null());
+            Some(NonNull::new_unchecked(object))
+        }
     }
 }
 
 impl Collector {
-    /// Takes `n` granules from wherever there are some, without a collection; null if nowhere. Not 0.
+    /// Takes `n` granules from wherever there are some, without a collection. Not 0.
     #[cold]
     #[inline(never)]
-    pub(crate) fn allocate_slowly(&mut self, n: u32) -> *mut u8 {
+    pub(crate) fn allocate_slowly(&mut self, n: u32) -> Option<NonNull<u8>> {
         if n >= self.large
             && let Some(index) = self.add_segment(n, true)
         {
-            return self.space.at(self.segments.as_slice()[index].start);
+            return NonNull::new(self.space.at(self.segments.as_slice()[index].start));
         }
-        let bytes = (n as usize) << GRANULE_SHIFT;
-        if self.refill(n) {
-            self.context.bump(bytes)
-        } else {
-            core::ptr::null_mut()
+        if !self.refill(n) {
+            return None;
         }
+        let object = self.context.bump((n as usize) << GRANULE_SHIFT);
+        if self.counters.stress {
+            // So that the next one comes here as well.
+            self.retire();
+        }
+        object
     }
 
     /// Takes `more` bytes behind the object at `object`, which has `bytes`, so that it becomes larger where it is; tells whether
@@ -81,7 +90,7 @@ impl Collector {
         let (from, to) = (self.space.position(object), self.space.position(end));
         // SAFETY: SPACE: the object's position.
         let is_young = unsafe { !self.space.is_live(from) };
-        is_young && self.segment_of(from) == self.segment_of(to) && !self.context.bump(more).is_null()
+        is_young && self.segment_of(from) == self.segment_of(to) && self.context.bump(more).is_some()
     }
 
     /// Makes the context hold at least `n` granules; tells whether it does.
@@ -107,6 +116,12 @@ impl Collector {
             self.young = self.young.saturating_sub(granules as usize);
         }
         self.drop_context();
+    }
+
+    /// Makes each safe point collect, or not.
+    pub(crate) fn set_stress(&mut self, on: bool) {
+        self.counters.stress = on;
+        self.retire();
     }
 
     /// Forgets what the context holds.

@@ -40,6 +40,12 @@ impl Drops {
         self.table.bytes()
     }
 
+    /// Whether one more object can be added.
+    #[inline(always)]
+    pub(crate) fn has_room(&self) -> bool {
+        self.table.len() < self.table.capacity()
+    }
+
     /// Makes room for one more object; tells whether there is.
     #[inline(always)]
     pub(crate) fn reserve(&mut self, source: &dyn Source) -> bool {

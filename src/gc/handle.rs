@@ -18,22 +18,22 @@ pub(crate) enum Kind {
 }
 
 const FREE: u32 = 0;
-const KIND_BITS: u32 = 3;
-const KIND_MASK: u32 = (1 << KIND_BITS) - 1;
 
-/// A handle: the position of an object, or 0, and the kind. A free one: `FREE`, and above that the index of the next free one
-/// plus 1.
+/// No handle.
+const NONE: u32 = u32::MAX;
+
+/// A handle: the position of an object, or 0, and the kind. A free one: the index of the next free one, and `FREE`.
 #[derive(Clone, Copy)]
 struct Handle {
     position: u32,
-    tag: u32,
+    kind: u32,
 }
 
 impl Handle {
     /// Nothing for a free one.
     #[inline(always)]
     fn kind(&self) -> Option<Kind> {
-        match self.tag {
+        match self.kind {
             1 => Some(Kind::Strong),
             2 => Some(Kind::Weak),
             3 => Some(Kind::Pinned),
@@ -46,25 +46,29 @@ impl Handle {
 /// The handles of an arena.
 ///
 /// **Invariant `HANDLE`**: an index that [`Handles::add`] returned is that of a handle until [`Handles::remove`] is called
-/// with it; its position is that of a live object, or 0 if it is weak or long. Free handles form a list through their tags.
+/// with it; its position is that of a live object, or 0 if it is weak or long. All other ones in the table form the list of
+/// free ones, which `NONE` ends.
 pub(crate) struct Handles {
     table: Table<Handle>,
-    /// The index of the first free handle plus 1.
+    /// The index of the first free handle.
     free: u32,
-    count: u32,
     pins: u32,
 }
 
 impl Handles {
     pub(crate) const EMPTY: Handles = Handles {
         table: Table::EMPTY,
-        free: 0,
-        count: 0,
+        free: NONE,
         pins: 0,
     };
 
+    /// How many there are. O(handles): counting them would cost each one.
     pub(crate) fn count(&self) -> usize {
-        self.count as usize
+        self.table
+            .as_slice()
+            .iter()
+            .filter(|handle| handle.kind != FREE)
+            .count()
     }
 
     /// Handles that pin.
@@ -76,43 +80,69 @@ impl Handles {
         self.table.bytes()
     }
 
-    /// Makes sure that one more handle can be added without memory; tells whether it can.
+    /// Whether one more handle can be added.
     #[inline(always)]
+    pub(crate) fn has_room(&self) -> bool {
+        self.free != NONE
+    }
+
+    /// Makes sure that one more handle can be added without memory; tells whether it can.
     pub(crate) fn reserve(&mut self, source: &dyn Source) -> bool {
-        self.free != 0 || {
-            let len = self.table.len() + 1;
-            // Indices have the bits that the tag leaves.
-            len < 1 << (u32::BITS - KIND_BITS - 1) && self.table.reserve(len, source)
+        if self.has_room() {
+            return true;
+        }
+        let len = self.table.len();
+        if len >= NONE as usize || !self.table.reserve(len + 1, source) {
+            return false;
+        }
+        self.list_free();
+        true
+    }
+
+    /// Lists all free handles, those at the table's end as well, the first ones first.
+    fn list_free(&mut self) {
+        let unused = Handle {
+            position: 0,
+            kind: FREE,
+        };
+        while self.table.len() < self.table.capacity() {
+            self.table.push(unused);
+        }
+        self.free = NONE;
+        for (index, handle) in self.table.as_mut_slice().iter_mut().enumerate().rev() {
+            if handle.kind == FREE {
+                handle.position = self.free;
+                self.free = index as u32;
+            }
         }
     }
 
     /// A handle for the object at `position`; nothing if there is no memory for it. Amortised O(1).
     #[inline(always)]
     pub(crate) fn add(&mut self, position: u32, kind: Kind, source: &dyn Source) -> Option<u32> {
-        self.reserve(source).then(|| self.add_reserved(position, kind))
+        // SAFETY: there is room.
+        self.reserve(source)
+            .then(|| unsafe { self.add_reserved(position, kind) })
     }
 
-    /// A handle for the object at `position`, for which there is room. O(1).
+    /// A handle for the object at `position`. O(1).
+    ///
+    /// # Safety
+    /// There is room.
     #[inline(always)]
-    pub(crate) fn add_reserved(&mut self, position: u32, kind: Kind) -> u32 {
-        let handle = Handle {
-            position,
-            tag: kind as u32,
-        };
-        self.count += 1;
+    pub(crate) unsafe fn add_reserved(&mut self, position: u32, kind: Kind) -> u32 {
         if kind == Kind::Pinned {
             self.pins += 1;
         }
-        if self.free == 0 {
-            self.table.push(handle);
-            return self.table.len() as u32 - 1;
-        }
-        let index = self.free - 1;
-        // SAFETY: HANDLE: free handles are in the table.
+        let index = self.free;
+        // SAFETY: HANDLE: there is a free handle, as there is room, and it is in the table.
         unsafe {
             let place = self.table.at_mut(index);
-            self.free = place.tag >> KIND_BITS;
-            *place = handle;
+            self.free = place.position;
+            *place = Handle {
+                position,
+                kind: kind as u32,
+            };
         }
         index
     }
@@ -123,11 +153,13 @@ impl Handles {
     /// HANDLE: it was added and not removed since.
     #[inline(always)]
     pub(crate) unsafe fn remove(&mut self, index: u32) {
-        let tag = self.free << KIND_BITS | FREE;
+        let free = Handle {
+            position: self.free,
+            kind: FREE,
+        };
         // SAFETY: HANDLE: it is in the table.
-        unsafe { self.table.at_mut(index).tag = tag };
-        self.free = index + 1;
-        self.count -= 1;
+        unsafe { *self.table.at_mut(index) = free };
+        self.free = index;
     }
 
     /// Makes a handle that keeps its object one that pins it as well; tells whether it was none before.
@@ -136,9 +168,9 @@ impl Handles {
     /// HANDLE; it is strong or pins, and the collector's tables have room for one more pin.
     pub(crate) unsafe fn pin(&mut self, index: u32) -> bool {
         // SAFETY: HANDLE: the index is below the table's length.
-        let tag = unsafe { &mut self.table.at_mut(index).tag };
-        let is_new = *tag == Kind::Strong as u32;
-        *tag = Kind::Pinned as u32;
+        let kind = unsafe { &mut self.table.at_mut(index).kind };
+        let is_new = *kind == Kind::Strong as u32;
+        *kind = Kind::Pinned as u32;
         self.pins += u32::from(is_new);
         is_new
     }
@@ -164,7 +196,7 @@ impl Handles {
     /// HANDLE.
     pub(crate) unsafe fn set_kind(&mut self, index: u32, kind: Kind) {
         // SAFETY: HANDLE: the index is below the table's length.
-        unsafe { self.table.at_mut(index).tag = kind as u32 };
+        unsafe { self.table.at_mut(index).kind = kind as u32 };
     }
 
     /// Changes the position that a handle holds.
@@ -176,16 +208,11 @@ impl Handles {
     /// Makes the table smaller if most of it is unused, and moves it down. O(handles).
     pub(crate) fn settle(&mut self, source: &dyn Source) {
         let handles = self.table.as_slice();
-        let used = handles.iter().rposition(|handle| handle.tag & KIND_MASK != FREE);
+        let used = handles.iter().rposition(|handle| handle.kind != FREE);
         self.table.truncate(used.map_or(0, |last| last + 1));
-        self.free = 0;
-        for (index, handle) in self.table.as_mut_slice().iter_mut().enumerate() {
-            if handle.tag & KIND_MASK == FREE {
-                handle.tag = self.free << KIND_BITS | FREE;
-                self.free = index as u32 + 1;
-            }
-        }
+        // That leaves room for one more, if there was.
         self.table.settle(0, source);
+        self.list_free();
     }
 
     /// Calls `visit` with the kind and the position of each handle that has one.

@@ -99,6 +99,8 @@ pub(crate) struct Collector {
     young: usize,
     /// Bytes in segments.
     held: usize,
+    /// Handles that have outlived the arena.
+    pub(crate) orphans: usize,
     pub(crate) budget: Budget,
     pub(crate) counters: Counters,
 }
@@ -142,6 +144,7 @@ impl Collector {
             large: standard / 2,
             young: 0,
             held: 0,
+            orphans: 0,
             budget: Budget::new(granules),
             counters: Counters::default(),
         };

@@ -29,6 +29,11 @@ impl<T: Copy> Table<T> {
         self.len as usize
     }
 
+    /// Values that there is room for.
+    pub(crate) fn capacity(&self) -> usize {
+        self.capacity as usize
+    }
+
     #[inline(always)]
     pub(crate) fn as_slice(&self) -> &[T] {
         if self.capacity == 0 {

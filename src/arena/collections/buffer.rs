@@ -6,6 +6,8 @@
 use core::cell::Cell;
 use core::marker::PhantomData;
 
+use core::ptr::NonNull;
+
 use super::super::brand::Brand;
 use super::super::cx::Cx;
 use super::super::error::{Full, OutOfMemory};
@@ -248,10 +250,9 @@ fn grow(
         if slot.get() != 0 && extend(collector, old, shape, *bytes) {
             return Ok(());
         }
-        let object = collector.bump(*bytes);
-        if object.is_null() {
+        let Some(object) = collector.bump(*bytes).map(NonNull::as_ptr) else {
             continue;
-        }
+        };
         // SAFETY: the memory is the object's: OBJECT holds there from now on, and BUFFER for the slot. Elements are copied.
         unsafe {
             object.cast::<&'static Descriptor>().write(shape.descriptor);
