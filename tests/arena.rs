@@ -392,7 +392,7 @@ fn e1_an_arenas_memory_goes_back_to_the_heap() {
         drop(list);
         cx.compact();
         // SAFETY: the layout's size is not 0.
-        let block = unsafe { std::alloc::GlobalAlloc::alloc(heap, std::alloc::Layout::new::<[u8; 24 << 10]>()) };
+        let block = unsafe { std::alloc::GlobalAlloc::alloc(heap, std::alloc::Layout::new::<[u8; 40 << 10]>()) };
         assert!(!block.is_null(), "{}", heap.stats());
     });
 }

@@ -12,13 +12,14 @@ use super::handle::{Entry, Root};
 use super::trace::{DescriptorOf, Object, Rebind, Trace};
 use crate::base::granule::{GRANULE, granules};
 use crate::gc::Collector;
+use crate::gc::handle::Kind;
 use crate::gc::object::{Descriptor, length_of, offset_of_elements};
 
 /// A byte that may hold anything, and is changed by whoever shares it.
 pub type Byte = Cell<MaybeUninit<u8>>;
 
 /// Bytes of a slice object, a multiple of the granule; nothing if no object can be so large.
-fn size_of_slice<T>(len: usize) -> Option<usize> {
+pub(super) fn size_of_slice<T>(len: usize) -> Option<usize> {
     let bytes = len
         .checked_mul(size_of::<T>())?
         .checked_add(offset_of_elements::<T>())?;
@@ -247,7 +248,7 @@ impl<A: Brand> Cx<A> {
 /// # Safety
 /// The memory is that of a slice object with this descriptor and length, which is at most `u32::MAX`.
 #[inline(always)]
-unsafe fn write_slice_header(object: *mut u8, descriptor: &'static Descriptor, len: usize) {
+pub(super) unsafe fn write_slice_header(object: *mut u8, descriptor: &'static Descriptor, len: usize) {
     // SAFETY: the caller's.
     unsafe {
         object.cast::<&'static Descriptor>().write(descriptor);
@@ -279,8 +280,9 @@ impl Collector {
 }
 
 /// An object whose value is being made. If that unwinds, handle and entry go, and the memory is garbage.
-struct Unfinished<A: Brand> {
+pub(super) struct Unfinished<A: Brand> {
     entry: ManuallyDrop<Entry<A>>,
+    kind: Kind,
     /// The position, if it is in the list of objects with destructors; or 0.
     listed: u32,
 }
@@ -290,18 +292,28 @@ impl<A: Brand> Unfinished<A> {
     /// There is room for a handle, and if it `drops`, in the list of objects with destructors.
     #[inline(always)]
     unsafe fn new(cx: &Cx<A>, object: *mut u8, drops: bool) -> Unfinished<A> {
+        // SAFETY: the caller's.
+        unsafe { Unfinished::of_kind(cx, object, drops, Kind::Strong) }
+    }
+
+    /// With a handle of this kind.
+    ///
+    /// # Safety
+    /// As for [`Unfinished::new`].
+    #[inline(always)]
+    pub(super) unsafe fn of_kind(cx: &Cx<A>, object: *mut u8, drops: bool, kind: Kind) -> Unfinished<A> {
         let position = cx.collector().space.position(object);
         // SAFETY: the caller's.
-        let entry = ManuallyDrop::new(unsafe { Entry::reserved(cx, position) });
+        let entry = ManuallyDrop::new(unsafe { Entry::reserved(cx, position, kind) });
         if drops {
             cx.collector_mut().drops.push(position);
         }
         let listed = if drops { position } else { 0 };
-        Unfinished { entry, listed }
+        Unfinished { entry, kind, listed }
     }
 
     #[inline(always)]
-    fn finish(mut self) -> Entry<A> {
+    pub(super) fn finish(mut self) -> Entry<A> {
         // SAFETY: the entry is taken once, as the rest is forgotten.
         let entry = unsafe { ManuallyDrop::take(&mut self.entry) };
         core::mem::forget(self);
@@ -312,9 +324,13 @@ impl<A: Brand> Unfinished<A> {
 impl<A: Brand> Drop for Unfinished<A> {
     #[cold]
     fn drop(&mut self) {
+        // SAFETY: the handle, which is still there, keeps the collector.
+        let collector = unsafe { &mut *A::state().collector() };
         if self.listed != 0 {
-            // SAFETY: the handle, which is still there, keeps the collector.
-            unsafe { (*A::state().collector()).drops.remove(self.listed) };
+            collector.drops.remove(self.listed);
+        }
+        if self.kind == Kind::Pinned {
+            collector.handles.unpin();
         }
         // SAFETY: `finish` forgets the value, so the entry was not taken.
         unsafe { ManuallyDrop::drop(&mut self.entry) };

@@ -37,15 +37,15 @@ impl<A: Brand> Entry<A> {
         }
     }
 
-    /// A strong handle.
+    /// A handle.
     ///
     /// # Safety
     /// There is room for it.
     #[inline(always)]
-    pub(super) unsafe fn reserved(cx: &Cx<A>, position: u32) -> Entry<A> {
+    pub(super) unsafe fn reserved(cx: &Cx<A>, position: u32, kind: Kind) -> Entry<A> {
         Entry {
             // SAFETY: the caller's.
-            index: unsafe { cx.collector_mut().handles.add_reserved(position, Kind::Strong) },
+            index: unsafe { cx.collector_mut().handles.add_reserved(position, kind) },
             brand: PhantomData,
         }
     }
@@ -252,9 +252,16 @@ impl<T: Object + Leaf + ?Sized, A: Brand> Pinned<T, A> {
     /// There is no room for a handle.
     pub fn new<'g>(cx: &'g Cx<A>, target: Gc<'g, T, A>) -> Result<Pinned<T, A>, OutOfMemory> {
         let entry = Entry::new(cx, cx.position(target), Kind::Pinned)?;
+        // SAFETY: that is how the entry was made; a `Leaf` has no slots.
+        Ok(unsafe { Pinned::from_entry(entry, target.as_ptr()) })
+    }
+
+    /// # Safety
+    /// The entry is one that pins an object without slots, whose value that is.
+    pub(super) unsafe fn from_entry(entry: Entry<A>, value: *mut T) -> Pinned<T, A> {
         // SAFETY: objects are not at address 0.
-        let value = unsafe { NonNull::new_unchecked(target.as_ptr()) };
-        Ok(Pinned { entry, value })
+        let value = unsafe { NonNull::new_unchecked(value) };
+        Pinned { entry, value }
     }
 
     /// The object, in a window.

@@ -50,6 +50,8 @@ pub struct SegmentInfo {
     pub generation: Generation,
     /// It holds a single object, which does not move.
     pub is_large: bool,
+    /// It is for objects that are pinned from birth.
+    pub is_pinned: bool,
     /// Bytes of objects that the last collection found alive.
     pub live: usize,
     /// Bytes in gaps that objects can be allocated in.
@@ -73,7 +75,11 @@ impl fmt::Display for SegmentInfo {
             self.gaps,
             self.largest_gap
         )?;
-        f.write_str(if self.is_large { ", large" } else { "" })
+        f.write_str(match (self.is_large, self.is_pinned) {
+            (true, _) => ", large",
+            (_, true) => ", pinned",
+            _ => "",
+        })
     }
 }
 
@@ -98,6 +104,7 @@ impl<A: Brand> Iterator for Segments<'_, A> {
             bytes: segment.granules() as usize * GRANULE,
             generation: Generation::from_index(segment.generation),
             is_large: segment.is_large,
+            is_pinned: segment.is_pinned,
             live: collector.live_between(segment.start, segment.end) as usize * GRANULE,
             free: segment.free as usize * GRANULE,
             gaps: gaps.count,

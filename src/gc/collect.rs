@@ -121,6 +121,7 @@ impl Collector {
         let (mut held, standard) = (self.held, self.standard);
         self.segments.retain(|segment| {
             let is_condemned = segment.generation <= generation;
+            let is_moved = compacted && segment.is_compactable(generation);
             // SAFETY: SPACE, LIVE: the caller's.
             unsafe {
                 if !is_condemned && !segment.is_touched {
@@ -131,7 +132,8 @@ impl Collector {
                 }
                 if space.find(segment.start, segment.end, true) == segment.end {
                     let granules = segment.granules() as usize;
-                    if granules as u32 == standard && !segment.is_large && granules <= kept {
+                    let is_common = granules as u32 == standard && !segment.is_large && !segment.is_pinned;
+                    if is_common && granules <= kept {
                         kept -= granules;
                         segment.empty(&space);
                         return true;
@@ -148,7 +150,7 @@ impl Collector {
                 if !segment.is_large {
                     segment.list_gaps(&space);
                 }
-                if !(compacted && is_condemned && !segment.is_large) {
+                if !is_moved {
                     card::note_starts(&space, segment);
                 }
                 (segment.is_touched, segment.is_filled) = (false, false);
@@ -252,7 +254,7 @@ impl Collector {
     /// PARKED.
     #[cold]
     #[inline(never)]
-    unsafe fn until(&mut self, mut attempt: impl FnMut(&mut Collector) -> bool) -> bool {
+    pub(super) unsafe fn until(&mut self, mut attempt: impl FnMut(&mut Collector) -> bool) -> bool {
         // SAFETY: the caller's.
         unsafe {
             self.safe_point();

@@ -145,7 +145,7 @@ impl Collector {
         while index < self.segments.len() && passed < PASSED {
             let space = self.space;
             let segment = &mut self.segments.as_mut_slice()[index];
-            if segment.generation <= oldest {
+            if segment.generation <= oldest && !segment.is_pinned {
                 if let Some(gap) = take_gap(segment, &space, n) {
                     self.set_context(gap.position, gap.granules);
                     return true;
@@ -181,12 +181,18 @@ impl Collector {
         if block.is_null() {
             return None;
         }
+        Some(self.list_segment(block, granules, is_large))
+    }
+
+    /// Makes a block of whole bricks a segment, for which the tables have room; returns its index.
+    pub(super) fn list_segment(&mut self, block: *mut u8, granules: u32, is_large: bool) -> usize {
         let start = self.space.position(block);
         let segment = Segment {
             start,
             end: start + granules,
             generation: 0,
             is_large,
+            is_pinned: false,
             is_touched: true,
             is_filled: false,
             gaps: 0,
@@ -204,7 +210,7 @@ impl Collector {
         }
         self.young += granules as usize;
         self.held += granules as usize * GRANULE;
-        Some(index)
+        index
     }
 }
 

@@ -267,9 +267,10 @@ impl Collector {
             while at != 0 {
                 let Entry { handle, next, .. } = *finals.entry(at);
                 visitor.mark(self.handles.get(handle));
-                visitor.drain();
+                visitor.work();
                 at = next;
             }
+            visitor.drain();
             self.rescan(generation, visitor);
         }
     }

@@ -38,6 +38,7 @@ mod mark;
 #[cfg_attr(not(feature = "names"), path = "name_off.rs")]
 mod name;
 pub(crate) mod object;
+mod pinned;
 mod plan;
 pub(crate) mod segment;
 pub(crate) mod source;

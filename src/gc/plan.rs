@@ -63,7 +63,7 @@ pub(super) struct Plan {
 impl Segment {
     /// Whether a compaction up to `generation` moves what lies in it.
     pub(super) fn is_compactable(&self, generation: u8) -> bool {
-        self.generation <= generation && !self.is_large
+        self.generation <= generation && !self.is_large && !self.is_pinned
     }
 }
 
@@ -360,7 +360,7 @@ impl<'a> OlderGaps<'a> {
             let Some(segment) = &mut self.walk else {
                 let (first, rest) = self.segments.split_first()?;
                 self.segments = rest;
-                if first.generation == self.generation {
+                if first.generation == self.generation && !first.is_pinned {
                     self.walk = Some(*first);
                 }
                 continue;

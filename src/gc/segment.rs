@@ -31,6 +31,8 @@ pub(crate) struct Segment {
     pub generation: u8,
     /// It holds a single object, which does not move.
     pub is_large: bool,
+    /// It is for objects that are pinned from birth.
+    pub is_pinned: bool,
     /// Objects were allocated in it since the last collection.
     pub is_touched: bool,
     /// A compaction has moved objects into its gaps.
@@ -121,12 +123,21 @@ impl Segment {
         unsafe {
             card::clean(space, self);
             poison(space, self.start, self.end);
-            let gap = Gap {
-                position: self.start,
-                granules: self.granules(),
-            };
-            self.push_gap(space, gap);
+            self.push_whole(space);
         }
+    }
+
+    /// Makes all of the segment a gap.
+    ///
+    /// # Safety
+    /// It is in nobody's use, and has no gaps in its list.
+    pub(crate) unsafe fn push_whole(&mut self, space: &Space) {
+        let gap = Gap {
+            position: self.start,
+            granules: self.granules(),
+        };
+        // SAFETY: the caller's.
+        unsafe { self.push_gap(space, gap) };
     }
 
     /// The first gap of the list.

@@ -4,6 +4,7 @@ use core::alloc::Layout;
 use core::ptr;
 
 use super::source::Source;
+use crate::region::End;
 
 /// A list of plain values.
 ///
@@ -157,8 +158,8 @@ impl<T: Copy> Table<T> {
         self.truncate(kept);
     }
 
-    /// Makes the table smaller if it is far larger than `len` values need, and moves it if there is a lower place: so that
-    /// it does not part the memory that a full collection has freed.
+    /// Makes the table smaller if it is far larger than `len` values need, and moves it to the first place that has room for
+    /// it: so that it does not part the memory that a full collection has freed. O(values + free blocks).
     pub(crate) fn settle(&mut self, len: usize, source: &dyn Source) {
         let wanted = len.max(self.len as usize).max(Self::FIRST as usize) as u32;
         if self.capacity == 0 {
@@ -169,7 +170,7 @@ impl<T: Copy> Table<T> {
         let Ok(layout) = Layout::array::<T>(capacity as usize) else {
             return;
         };
-        let start = source.take(layout).cast::<T>();
+        let start = source.take_outermost(layout, End::First).cast::<T>();
         if start.is_null() {
             return;
         }

@@ -13,6 +13,7 @@ use crate::base::core_id::CoreId;
 use crate::base::granule::{GRANULE_SHIFT, granules};
 use crate::gc::source::Source;
 use crate::native::context::Context;
+use crate::region::End;
 
 impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
     /// Runs `work` with the first context and the shared part.
@@ -21,6 +22,19 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
         slot.lock.lock();
         // SAFETY: locked in the line above.
         unsafe { self.with_shared(slot, work) }
+    }
+}
+
+impl Shared {
+    /// Under feature `check`, notes that an arena has the block, if there is one.
+    ///
+    /// # Safety
+    /// The pool handed it out for this layout, which is not empty; it is not noted yet.
+    unsafe fn note_served(&mut self, block: *mut u8, layout: Layout) {
+        if cfg!(feature = "check") {
+            // SAFETY: the caller's.
+            unsafe { self.note_taken(block, layout) };
+        }
     }
 }
 
@@ -42,15 +56,25 @@ unsafe impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Source for Heap<L, C,
         self.enter_first(|context, shared| {
             let block = shared.serve_quietly(context, layout.size(), layout.align());
             if block.is_null() || shared.pool.region.contains(block as usize) {
-                if cfg!(feature = "check") {
-                    // SAFETY: the pool handed the block, if there is one, out just now, for this layout, which is not empty.
-                    unsafe { shared.note_taken(block, layout) };
-                }
+                // SAFETY: the pool handed the block, if there is one, out just now, for this layout, which is not empty.
+                unsafe { shared.note_served(block, layout) };
                 return block;
             }
             // SAFETY: the block was handed out just now, and nobody has it.
             unsafe { shared.release(context, block, granules(layout.size())) };
             ptr::null_mut()
+        })
+    }
+
+    fn take_outermost(&self, layout: Layout, end: End) -> *mut u8 {
+        self.enter_first(|context, shared| {
+            let block = shared
+                .pool
+                .allocate_outermost(context, granules(layout.size()), layout.align(), end);
+            shared.account(context);
+            // SAFETY: as in `take`.
+            unsafe { shared.note_served(block, layout) };
+            block
         })
     }
 

@@ -20,7 +20,7 @@ use core::ptr;
 use super::context::Context;
 use crate::base::granule::MAX_GRANULES;
 use crate::region::span::MAX_CACHED;
-use crate::region::{Fit, Region, class_of};
+use crate::region::{End, Fit, Region, class_of};
 
 /// The free block that must be left while memory counts as plentiful: this part of the first span, as a shift.
 const RESERVE_SHIFT: u32 = 1;
@@ -303,6 +303,21 @@ impl Pool {
         }
         self.steps.direct = self.steps.direct.wrapping_add(1);
         block
+    }
+
+    /// Serves a request of `n` granules, not 0, at a multiple of `align`, a power of two, from the end of the first span's free
+    /// memory; null if it cannot. Nothing is taken from contexts. O(free blocks of `n` granules or more).
+    pub(crate) fn allocate_outermost(&mut self, context: &mut Context, n: usize, align: usize, end: End) -> *mut u8 {
+        if !is_possible(n) {
+            return ptr::null_mut();
+        }
+        let found = self.region.take_outermost(n as u32, align, end);
+        if found.block == 0 {
+            return ptr::null_mut();
+        }
+        self.steps.direct = self.steps.direct.wrapping_add(1);
+        self.follow_take(context, found.class);
+        self.region.pointer_to(found.block)
     }
 
     /// Takes back a block of `n` granules that the cache did not take; tells whether that was little work, so that some

@@ -33,6 +33,7 @@ mod search;
 pub(crate) mod span;
 
 pub(crate) use map::Cells;
+pub use search::End;
 pub(crate) use search::{Fit, Found};
 
 use core::ptr;
@@ -230,6 +231,21 @@ impl Region {
         // SAFETY: `find_aligned` returns free blocks that hold `n` granules from their first aligned one on, and their class.
         unsafe { self.cut(Found { block, class }, position - block, n) };
         Found { block: position, class }
+    }
+
+    /// Takes `n` granules at a multiple of `align` bytes, a power of two, as near to an end of the region as there are some
+    /// free; returns their position, or 0, and the class of the block that they were cut from. At the last end, no memory
+    /// counts as fresh any more. O(free blocks of `n` granules or more).
+    pub(crate) fn take_outermost(&mut self, n: u32, align: usize, end: End) -> Found {
+        let (found, position) = self.find_outermost(n, align, end);
+        if found.block != 0 {
+            // SAFETY: `find_outermost` returns a free block that holds `n` granules from the position on, and its class.
+            unsafe { self.cut(found, position - found.block, n) };
+        }
+        Found {
+            block: position,
+            class: found.class,
+        }
     }
 
     /// Gives `n` granules back, one allocated block or several that lie side by side, and joins them with free neighbours;

@@ -39,6 +39,15 @@ pub(crate) enum Fit {
     Quick,
 }
 
+/// An end of the memory.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum End {
+    /// The lowest address.
+    First,
+    /// The highest address.
+    Last,
+}
+
 /// A free block and its class; block 0 is none.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Found {
@@ -168,6 +177,33 @@ impl Region {
         } else {
             Found::NONE
         }
+    }
+
+    /// The free block that holds `n` granules at a multiple of `align` bytes nearest to an end, and where in it; or none.
+    pub(super) fn find_outermost(&self, n: u32, align: usize, end: End) -> (Found, u32) {
+        let mut best = (Found::NONE, 0);
+        for class in self.buckets.non_empty(class_of(n)) {
+            let mut block = self.buckets.head(class);
+            while block != 0 {
+                // SAFETY: BUCKETS and FREE: a block of a list is free, and its first granule holds its links.
+                let (size, next) = unsafe { (self.size_at(block), (*self.granule(block))[0]) };
+                let first = self.align_position(block, align);
+                if size >= n && first >= block && first - block <= size - n {
+                    let place = match end {
+                        End::First => first,
+                        End::Last => {
+                            let last = block + size - n;
+                            last - (last - first) % (align >> GRANULE_SHIFT).max(1) as u32
+                        }
+                    };
+                    if best.1 == 0 || (place < best.1) == (end == End::First) {
+                        best = (Found { block, class }, place);
+                    }
+                }
+                block = next;
+            }
+        }
+        best
     }
 
     /// The first position from `position` on whose address is a multiple of `align`; wraps at the end of the space.
