@@ -318,3 +318,36 @@ fn c20_elements_without_bytes_are_counted() {
         assert!(none.get(cx).pop(cx).is_some() && none.get(cx).pop(cx).is_none());
     });
 }
+
+#[test]
+fn e5_who_looks_at_references_may_change_what_they_are_in() {
+    enter(32 << 10, |cx, _| {
+        let vec = cx.new::<GcVec<Value, Here>>(|_| GcVec::new()).unwrap();
+        for text in ["one", "two", "three"] {
+            vec.push(cx, |g| {
+                let slot = || Slot::new(g, g.try_str(text).unwrap());
+                Value::Pair(slot(), slot())
+            })
+            .unwrap();
+        }
+        cx.collect(Generation::Old);
+        let cx = &*cx;
+        let buffer = cx
+            .walk()
+            .find(|object| object.len() > 1 && object.bytes() > 40)
+            .unwrap();
+        let mut count = 0;
+        buffer.references(|text| {
+            assert!(text.bytes() <= 24);
+            count += 1;
+            // The rest of the element is no slot any more.
+            vec.get(cx).set(cx, (count - 1) / 2, Value::Number(u32::MAX));
+        });
+        assert_eq!(count, 6);
+        assert!(
+            vec.get(cx)
+                .iter(cx)
+                .all(|value| matches!(value, Value::Number(u32::MAX)))
+        );
+    });
+}

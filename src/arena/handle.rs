@@ -116,7 +116,7 @@ impl<T: Rebind + ?Sized, A: Brand> Root<T, A> {
     }
 
     #[inline(always)]
-    pub(super) fn from_entry(entry: Entry<A>) -> Root<T, A> {
+    pub(in crate::arena) fn from_entry(entry: Entry<A>) -> Root<T, A> {
         Root {
             entry,
             target: PhantomData,

@@ -2,7 +2,7 @@
 
 use core::cell::{Cell, RefCell};
 use core::marker::PhantomData;
-use core::mem::MaybeUninit;
+use core::mem::{ManuallyDrop, MaybeUninit};
 
 use crate::gc::object::{self, Descriptor};
 use crate::gc::visit::Visitor;
@@ -144,8 +144,18 @@ impl<T: Trace> DescriptorOf<T> {
     /// The elements of a buffer of this type lie there.
     unsafe fn trace_buffer(elements: *const u8, from: usize, to: usize, visitor: &mut Visitor) {
         let object = elements.cast_mut().wrapping_sub(object::offset_of_buffered::<T>());
-        // SAFETY: OBJECT: as many elements as the buffer's length says are values.
-        unsafe { Self::trace(elements, from, to.min(*object::buffered_of(object) as usize), visitor) };
+        // SAFETY: OBJECT: as many elements as the buffer's length says are values, and a copy of one is a value.
+        unsafe {
+            let to = to.min(*object::buffered_of(object) as usize);
+            if visitor.is_look() {
+                // What is told of a slot may replace the element that it is in.
+                for index in from..to {
+                    ManuallyDrop::new(elements.cast::<T>().add(index).read()).trace(visitor);
+                }
+            } else {
+                Self::trace(elements, from, to, visitor);
+            }
+        }
     }
 
     /// # Safety

@@ -19,6 +19,9 @@ pub(crate) enum Kind {
 
 const FREE: u32 = 0;
 
+/// Set in the kind of a handle of an interned string, which is the collector's own.
+const INTERNED: u32 = 1 << 3;
+
 /// No handle.
 const NONE: u32 = u32::MAX;
 
@@ -33,7 +36,7 @@ impl Handle {
     /// Nothing for a free one.
     #[inline(always)]
     fn kind(&self) -> Option<Kind> {
-        match self.kind {
+        match self.kind & !INTERNED {
             1 => Some(Kind::Strong),
             2 => Some(Kind::Weak),
             3 => Some(Kind::Pinned),
@@ -46,8 +49,8 @@ impl Handle {
 /// The handles of an arena.
 ///
 /// **Invariant `HANDLE`**: an index that [`Handles::add`] returned is that of a handle until [`Handles::remove`] is called
-/// with it; its position is that of a live object, or 0 if it is weak or long. All other ones in the table form the list of
-/// free ones, which `NONE` ends.
+/// with it; its position is that of a live object, or 0 if it is weak or long, or its object is yet to be made.
+/// All other ones in the table form the list of free ones, which `NONE` ends.
 pub(crate) struct Handles {
     table: Table<Handle>,
     /// The index of the first free handle.
@@ -62,12 +65,12 @@ impl Handles {
         pins: 0,
     };
 
-    /// How many there are. O(handles): counting them would cost each one.
+    /// How many there are, but for those of interned strings. O(handles): counting them would cost each one.
     pub(crate) fn count(&self) -> usize {
         self.table
             .as_slice()
             .iter()
-            .filter(|handle| handle.kind != FREE)
+            .filter(|handle| handle.kind != FREE && handle.kind & INTERNED == 0)
             .count()
     }
 
@@ -160,6 +163,22 @@ impl Handles {
         // SAFETY: HANDLE: it is in the table.
         unsafe { *self.table.at_mut(index) = free };
         self.free = index;
+    }
+
+    /// Makes a handle that of an interned string: a symbol, which keeps it, or one that lets it go.
+    ///
+    /// # Safety
+    /// HANDLE; its object is a string, and nobody gives it up but who interns.
+    pub(crate) unsafe fn intern(&mut self, index: u32, is_symbol: bool) {
+        let kind = if is_symbol { Kind::Strong } else { Kind::Long };
+        // SAFETY: HANDLE: the index is below the table's length.
+        unsafe { self.table.at_mut(index).kind = INTERNED | kind as u32 };
+    }
+
+    /// The position of the string of a symbol, if this is one.
+    pub(crate) fn symbol(&self, index: u32) -> Option<u32> {
+        let handle = self.table.as_slice().get(index as usize)?;
+        (handle.kind == INTERNED | Kind::Strong as u32).then_some(handle.position)
     }
 
     /// Makes a handle that keeps its object one that pins it as well; tells whether it was none before.

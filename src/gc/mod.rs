@@ -19,7 +19,7 @@
 //!
 //! Named invariants, which the `SAFETY` comments cite: `SPACE` and `LIVE` (`space.rs`), `OBJECT` (`object.rs`), `BRICK`
 //! (`brick.rs`), `FIRST` (`card.rs`), `SEGMENT` (`segment.rs`), `CONTEXT` (`context.rs`), `HANDLE` (`handle.rs`), `DROPS`
-//! (`drops.rs`), `FINAL` (`finalize.rs`), `LIST` (`table.rs`), `STACK` (`visit.rs`), and
+//! (`drops.rs`), `FINAL` (`finalize.rs`), `INTERNED` (`intern.rs`), `LIST` (`table.rs`), `STACK` (`visit.rs`), and
 //!
 //! - **`PARKED`**: during a collection no reference to an object or into one exists; the layer above sees to that by lifetimes.
 //! - **`TRACED`**: what implements `Trace` shows each of its slots, and slots are nowhere else.
@@ -33,6 +33,7 @@ mod context;
 pub(crate) mod drops;
 pub(crate) mod finalize;
 pub(crate) mod handle;
+mod intern;
 mod mark;
 #[cfg_attr(feature = "names", path = "name_on.rs")]
 #[cfg_attr(not(feature = "names"), path = "name_off.rs")]
@@ -60,6 +61,7 @@ use context::Context;
 use drops::Drops;
 use finalize::{Finals, Step};
 use handle::Handles;
+use intern::Interned;
 use plan::Range;
 use segment::Segment;
 use source::Source;
@@ -86,6 +88,7 @@ pub(crate) struct Collector {
     pub(crate) handles: Handles,
     pub(crate) drops: Drops,
     pub(crate) finals: Finals,
+    interned: Interned,
     pub(crate) source: &'static dyn Source,
     segments: Table<Segment>,
     /// The mark stack.
@@ -135,6 +138,7 @@ impl Collector {
             handles: Handles::EMPTY,
             drops: Drops::EMPTY,
             finals: Finals::EMPTY,
+            interned: Interned::EMPTY,
             source,
             segments: Table::EMPTY,
             stack: Table::EMPTY,
@@ -184,6 +188,7 @@ impl Collector {
         self.pins.free(source);
         self.handles.free(source);
         self.drops.free(source);
+        self.interned.free(source);
         // SAFETY: the collector is used no more.
         unsafe { self.space.free(source) };
     }
@@ -202,6 +207,7 @@ impl Collector {
         let (source, segments, pins) = (self.source, self.segments.len(), self.handles.pins());
         self.handles.settle(source);
         self.drops.settle(source);
+        self.interned.settle(source);
         if let Some(work) = self.finals.work {
             // SAFETY: no phase of a collection is under way.
             unsafe { work(self, Step::Settle) };
@@ -232,7 +238,7 @@ impl Collector {
     pub(crate) fn bookkeeping(&self) -> usize {
         let tables = self.segments.bytes() + self.stack.bytes() + self.turns.bytes() + self.fills.bytes();
         let lists = self.pins.bytes() + self.handles.bytes() + self.drops.bytes() + self.finals.bytes();
-        tables + lists + self.space.table_bytes() + size_of::<Collector>()
+        tables + lists + self.interned.bytes() + self.space.table_bytes() + size_of::<Collector>()
     }
 
     fn segment_layout(granules: u32) -> Option<Layout> {

@@ -60,6 +60,11 @@ impl Visitor {
         }
     }
 
+    /// Whether user code is told of each slot.
+    pub(crate) fn is_look(&self) -> bool {
+        matches!(self.task, Task::Look(_))
+    }
+
     /// Visits one slot: a position, or 0.
     #[cfg_attr(not(terrace_small), inline(always))]
     #[cfg_attr(terrace_small, inline(never))]

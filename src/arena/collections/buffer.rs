@@ -5,7 +5,6 @@
 
 use core::cell::Cell;
 use core::marker::PhantomData;
-
 use core::ptr::NonNull;
 
 use super::super::brand::Brand;

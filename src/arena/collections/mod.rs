@@ -5,6 +5,7 @@
 //!   buffer.rs    the object in which elements lie: growing, with what was written to it before the window
 //!     vec.rs     GcVec       elements in a row
 //!     string.rs  GcString    text that grows at its end
+//!   intern.rs    Symbol, and strings of which there is one for each text
 //! ```
 //!
 //! **Elements are copied in and out**, as with a [`Cell`](core::cell::Cell): no reference to one is ever given away, so
@@ -14,5 +15,6 @@
 
 pub(crate) mod buffer;
 pub(crate) mod element;
+pub(crate) mod intern;
 pub(crate) mod string;
 pub(crate) mod vec;
