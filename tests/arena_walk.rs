@@ -199,7 +199,7 @@ fn c17_segments_and_gaps_add_up() {
                 kept.push(pin);
             }
         }
-        let large = cx.new_slice::<u64>(2000, |_, _| 0).unwrap();
+        let large = cx.new_slice::<u64>(5000, |_, _| 0).unwrap();
         cx.collect(Generation::Old);
         let held = cx.stats().held;
         let live: usize = cx.walk().map(ObjectInfo::bytes).sum();

@@ -63,8 +63,9 @@ impl Collector {
     #[cold]
     #[inline(never)]
     pub(crate) fn allocate_slowly(&mut self, n: u32) -> Option<NonNull<u8>> {
+        // Two such objects would not share a segment. What fits into one can be moved into another, by a compaction.
         if n >= self.large
-            && let Some(index) = self.add_segment(n, true)
+            && let Some(index) = self.add_segment(n, n > self.standard)
         {
             return NonNull::new(self.space.at(self.segments.as_slice()[index].start));
         }

@@ -10,7 +10,7 @@ use lock_api::RawMutex;
 
 use super::{Heap, Shared};
 use crate::base::core_id::CoreId;
-use crate::base::granule::{GRANULE_SHIFT, granules};
+use crate::base::granule::{GRANULE, GRANULE_SHIFT, granules};
 use crate::gc::source::Source;
 use crate::native::context::Context;
 use crate::region::End;
@@ -54,7 +54,14 @@ unsafe impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Source for Heap<L, C,
 
     fn take(&self, layout: Layout) -> *mut u8 {
         self.enter_first(|context, shared| {
-            let block = shared.serve_quietly(context, layout.size(), layout.align());
+            let block = if layout.align() <= GRANULE {
+                // Tables, which stay: low, so that they do not part what compaction gives back.
+                let block = shared.pool.allocate_low(context, granules(layout.size()));
+                shared.account(context);
+                block
+            } else {
+                shared.serve_quietly(context, layout.size(), layout.align())
+            };
             if block.is_null() || shared.pool.region.contains(block as usize) {
                 // SAFETY: the pool handed the block, if there is one, out just now, for this layout, which is not empty.
                 unsafe { shared.note_served(block, layout) };

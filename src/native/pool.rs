@@ -279,6 +279,20 @@ impl Pool {
         self.region.pointer_to(position)
     }
 
+    /// Serves a request of `n` granules, not 0, for what stays for long: at a low address if it can, and not from a chunk.
+    /// O(classes).
+    pub(crate) fn allocate_low(&mut self, context: &mut Context, n: usize) -> *mut u8 {
+        if is_possible(n) {
+            let found = self.region.take_low(n as u32);
+            if found.block != 0 {
+                self.steps.direct = self.steps.direct.wrapping_add(1);
+                self.follow_take(context, found.class);
+                return self.region.pointer_to(found.block);
+            }
+        }
+        self.allocate(context, n)
+    }
+
     /// Serves a request of `n` granules, not 0, at a multiple of `align`, a power of two above the granule. O(1).
     #[inline(never)]
     pub(crate) fn allocate_aligned(&mut self, context: &mut Context, n: usize, align: usize) -> *mut u8 {

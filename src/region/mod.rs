@@ -193,6 +193,16 @@ impl Region {
         found
     }
 
+    /// As [`Region::take`], at a low address; of blocks that may hold them only those that surely do. O(classes).
+    pub(crate) fn take_low(&mut self, n: u32) -> Found {
+        let found = self.find_low(n);
+        if found.block != 0 {
+            // SAFETY: `find_low` returns free blocks of at least `n` granules, and their class.
+            unsafe { self.cut(found, 0, n) };
+        }
+        found
+    }
+
     /// Takes `n` granules from the free block made last, if it has them; returns their position, or 0. O(1).
     pub(crate) fn take_newest(&mut self, n: u32) -> u32 {
         let block = self.newest;

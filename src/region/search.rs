@@ -14,6 +14,9 @@
 //! looks at a bounded number of blocks, so the time does not depend on the region, and where any block of a higher class exists
 //! one is found.
 //!
+//! What stays for long, such as the tables of an arena, is put at the lowest address, whatever its size, so that it parts
+//! nothing.
+//!
 //! An aligned request takes the first block that holds it wherever that lies; else the newest free block or the first one of
 //! the lowest class, if it happens to lie well: whoever freed such a block just now gets it again.
 
@@ -117,6 +120,15 @@ impl Region {
             }
         }
         lowest
+    }
+
+    /// Of the heads of all classes whose blocks have `n` granules, the one with the lowest address, or none. O(classes).
+    pub(super) fn find_low(&self, n: u32) -> Found {
+        let heads = self.buckets.non_empty(class_above(n)).map(|class| Found {
+            block: self.buckets.head(class),
+            class,
+        });
+        heads.min_by_key(|found| found.block).unwrap_or(Found::NONE)
     }
 
     /// The smallest of the first blocks of `class` that has at least `n` granules, or 0.
