@@ -1,23 +1,33 @@
 //! Compares terrace's arenas with `Box`, `Rc` and the collectors of other crates.
 //!
 //! ```text
-//!   options -> report -> time, pauses                 one table or more each
+//!   options -> report -> time, pauses, memory, instructions      throughput, fragments     one table or more each
+//!                          |             |         |                        |
+//!                        rounds          |     callgrind                 terrace, and peers and subject of tools/bench
+//!                          |             |         |
+//!                        sample ---------+---------+         one process for each measurement, in turns
 //!                          |
-//!                        rounds                       processes that take turns
-//!                          |
-//!                        sample  ~~ process ~~>  one  a single measurement
-//!                                                 |
-//!                             workload x contestants  the former generic over the latter
+//!                    workload x contestants                  the former generic over the latter
 //! ```
 
 mod clock;
 mod contestant;
 mod contestants;
+mod fragments;
+mod instructions;
+mod memory;
 mod options;
 mod pauses;
+#[path = "../../bench/src/peers.rs"]
+#[allow(dead_code, reason = "the other comparison uses all of it")]
+mod peers;
 mod report;
 mod rounds;
 mod sample;
+#[path = "../../bench/src/subject.rs"]
+#[allow(dead_code, reason = "the other comparison uses all of it")]
+mod subject;
+mod throughput;
 mod time;
 mod workload;
 
@@ -28,7 +38,16 @@ use report::Report;
 use terrace_measure::machine;
 
 /// Crates that are compared.
-const PEERS: [&str; 5] = ["gc-arena", "dumpster", "boa_gc", "rust-cc", "bumpalo"];
+const PEERS: [&str; 8] = [
+    "gc-arena",
+    "dumpster",
+    "boa_gc",
+    "rust-cc",
+    "bumpalo",
+    "linked_list_allocator",
+    "talc",
+    "rlsf",
+];
 
 fn main() -> ExitCode {
     let options = Options::parse();

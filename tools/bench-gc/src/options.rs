@@ -20,10 +20,11 @@ options:
       --quick            three rounds of smaller workloads: rough figures
       --region BYTES     of the arenas' heap; 67108864 by default
       --pauses           with `one`: how long the steps took
+      --once             with `one`: without the run before, which warms up
       --list             workloads and contestants
   -h, --help";
 
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct Options {
     pub commands: Vec<String>,
     pub workloads: Vec<String>,
@@ -32,6 +33,7 @@ pub struct Options {
     pub quick: bool,
     pub region: usize,
     pub pauses: bool,
+    pub once: bool,
 }
 
 impl Options {
@@ -45,6 +47,7 @@ impl Options {
             quick: false,
             region: 64 << 20,
             pauses: false,
+            once: false,
         };
         let mut arguments = std::env::args().skip(1);
         while let Some(argument) = arguments.next() {
@@ -60,6 +63,7 @@ impl Options {
                 "--region" => options.region = number(&argument, &value()),
                 "--quick" => options.quick = true,
                 "--pauses" => options.pauses = true,
+                "--once" => options.once = true,
                 "--list" => list(),
                 "-h" | "--help" => {
                     println!("{}", help());

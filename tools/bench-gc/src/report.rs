@@ -3,7 +3,7 @@
 use std::io;
 
 use crate::options::Options;
-use crate::{pauses, time};
+use crate::{fragments, instructions, memory, pauses, throughput, time};
 
 /// One command.
 pub struct Report {
@@ -22,5 +22,25 @@ pub const ALL: &[Report] = &[
         name: "pauses",
         about: "how long steps of the program take",
         run: pauses::run,
+    },
+    Report {
+        name: "memory",
+        about: "the smallest regions that terrace does with, and time in more",
+        run: memory::run,
+    },
+    Report {
+        name: "throughput",
+        about: "bytes that terrace marks and moves per second",
+        run: throughput::run,
+    },
+    Report {
+        name: "fragments",
+        about: "how much of a fragmented region can be had in one piece",
+        run: fragments::run,
+    },
+    Report {
+        name: "instructions",
+        about: "instructions per object of trees (x86-64, needs valgrind)",
+        run: instructions::run,
     },
 ];

@@ -12,6 +12,18 @@ pub struct Row {
     pub samples: Vec<Sample>,
 }
 
+impl Row {
+    /// Time relative to another row: the median of the ratios in each round.
+    pub fn ratio(&self, yardstick: &Row) -> f64 {
+        let pairs = self.samples.iter().zip(&yardstick.samples);
+        median(
+            pairs
+                .map(|(own, other)| own.cpu.as_secs_f64() / other.cpu.as_secs_f64())
+                .collect(),
+        )
+    }
+}
+
 /// Runs a workload in rounds, the yardstick first. Who cannot do it is left out.
 ///
 /// # Errors

@@ -5,6 +5,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 use std::{env, io};
 
+use terrace_measure::callgrind;
+
 use crate::clock::{self, Steps};
 use crate::contestant::Contestant;
 use crate::contestants::{self, Visitor, terrace};
@@ -32,18 +34,22 @@ pub fn here(options: &Options) {
         fail(&format!("no workload {workload}"));
     };
     terrace::REGION.store(options.region, Ordering::Relaxed);
-    match measure(workload, contestant, options.pauses) {
+    match measure(workload, contestant, options) {
         Some(sample) => println!("{}", sample.to_line()),
         None => fail(&format!("no contestant {contestant}")),
     }
 }
 
 /// Measures in this process; nothing if there is no such contestant.
-pub fn measure(workload: Workload, contestant: &str, pauses: bool) -> Option<Sample> {
+pub fn measure(workload: Workload, contestant: &str, options: &Options) -> Option<Sample> {
     let mut run = Run {
         workload,
-        warm: !cfg!(test),
-        steps: if pauses { Steps::measured() } else { Steps::unmeasured() },
+        warm: !options.once,
+        steps: if options.pauses {
+            Steps::measured()
+        } else {
+            Steps::unmeasured()
+        },
         done: None,
     };
     contestants::visit(contestant, &mut run);
@@ -74,8 +80,13 @@ impl Visitor for Run {
         let before = clock::cpu_time();
         let checksum = measured::<C>(self.workload, &mut self.steps);
         self.done = Some((checksum, clock::cpu_time() - before));
+        callgrind::end_section(MEASURED);
     }
 }
+
+/// The section that callgrind counts, and the function inside of which it does.
+const MEASURED: &core::ffi::CStr = c"measured";
+pub const COUNTED: &str = "terrace_bench_gc::sample::measured*";
 
 /// All that is measured: callgrind counts inside of this function.
 #[inline(never)]
@@ -161,11 +172,16 @@ mod tests {
     #[test]
     fn all_contestants_do_the_same_work() {
         terrace::REGION.store(16 << 20, Ordering::Relaxed);
+        let options = Options {
+            pauses: true,
+            once: true,
+            ..Options::default()
+        };
         for (name, _) in ALL {
             let workload = Workload::new(name, Scale::Tiny).unwrap();
             let mut sums = Vec::new();
             for contestant in contestants::NAMES {
-                let sample = measure(workload, contestant, true).unwrap();
+                let sample = measure(workload, contestant, &options).unwrap();
                 let can = name != "cyc" || !["Box", "Rc"].contains(contestant);
                 assert_eq!(sample.checksum.is_some(), can, "{contestant}, {name}");
                 sums.extend(sample.checksum);

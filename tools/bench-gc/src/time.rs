@@ -47,7 +47,7 @@ pub fn run(options: &Options) -> io::Result<()> {
     print("Time", &notes, &columns, &times, options);
     print(
         "Memory",
-        "The most memory of the process, MiB; the program itself takes about 2.",
+        "The most that the process had at any time, MiB; the program itself takes about 2. bumpalo: that of two runs.",
         &columns,
         &memory,
         options,
@@ -65,16 +65,13 @@ fn print(title: &str, notes: &str, columns: &[String], cells: &Cells, options: &
 
 fn time_of(row: &Row, yardstick: Option<&Row>, objects: usize) -> String {
     let times = row.samples.iter().map(|sample| sample.cpu.as_secs_f64());
-    let Some(yardstick) = yardstick else {
-        return digits(median(times.collect()) * 1e3);
-    };
-    if row.name == yardstick.name {
-        return format!("{} ns", digits(median(times.collect()) * 1e9 / objects as f64));
+    match yardstick {
+        None => digits(median(times.collect()) * 1e3),
+        Some(yardstick) if row.name == yardstick.name => {
+            format!("{} ns", digits(median(times.collect()) * 1e9 / objects as f64))
+        }
+        Some(yardstick) => digits(row.ratio(yardstick)),
     }
-    let ratios = times
-        .zip(&yardstick.samples)
-        .map(|(time, other)| time / other.cpu.as_secs_f64());
-    digits(median(ratios.collect()))
 }
 
 fn peak_of(row: &Row) -> String {

@@ -12,7 +12,7 @@ const BATCH: usize = 100;
 /// Of so many objects one survives.
 const SURVIVOR: usize = 100;
 /// Members of the longest chain, and of a ring.
-const CHAIN: u32 = 8;
+pub const CHAIN: u32 = 8;
 const RING: usize = 8;
 /// Numbers in an array: 800 kB.
 const ARRAY: usize = 100_000;

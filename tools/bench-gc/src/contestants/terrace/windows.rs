@@ -22,7 +22,7 @@ pub struct View<'g> {
 }
 
 /// Bytes that an object takes.
-fn size_of(kind: Kind) -> usize {
+pub fn size_of(kind: Kind) -> usize {
     match kind {
         Kind::Tree => size_of_object::<Tree>(),
         Kind::Node => size_of_object::<Node>(),

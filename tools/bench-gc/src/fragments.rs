@@ -1,0 +1,182 @@
+//! Fragmentation: a region is filled with blocks of mixed sizes, nine of ten are freed, and then larger ones are asked for.
+//! Moving what is left makes one piece of the rest; what cannot be moved keeps it in pieces.
+
+use core::alloc::Layout;
+use std::io;
+
+use terrace::{Arena, Byte, Cx, Root, Slot, SpinHeap};
+use terrace_measure::random::Random;
+use terrace_measure::region::Region;
+use terrace_measure::table::Table;
+
+use crate::options::Options;
+use crate::peers::{LinkedList, Rlsf, Talc};
+use crate::subject::Subject;
+
+const REGION: usize = 8 << 20;
+
+/// Blocks that are asked for, bytes.
+const ASKED: [usize; 4] = [4 << 10, 16 << 10, 64 << 10, 256 << 10];
+
+/// Of the blocks that are left, so many in 1000 are pinned.
+const PINNED: [usize; 3] = [0, 10, 50];
+
+type Lock = spin::Mutex<()>;
+
+/// Fills a region, frees, and asks for blocks of some size until there is none.
+type Measure = fn(asked: usize, random: Random) -> Outcome;
+
+/// What could be had.
+struct Outcome {
+    /// Bytes of the blocks that were left.
+    live: usize,
+    /// Bytes of those that were asked for and given.
+    given: usize,
+}
+
+pub fn run(options: &Options) -> io::Result<()> {
+    let seeds = if options.quick { 1 } else { 3 };
+    let mut table = Table::new(
+        "Large blocks in a fragmented region",
+        format!(
+            "8 MiB are filled with blocks of 16 bytes to 16 KiB, and nine of ten freed at random. Of the bytes that are free \
+             then, how many percent can be had in blocks of a size. Mean of {seeds}."
+        ),
+        ASKED.map(|asked| format!("{} KiB", asked >> 10)),
+    );
+    let natives: [(&str, Measure); 4] = [
+        (<LinkedList<Lock>>::NAME, native::<LinkedList<Lock>>),
+        (<Talc<Lock>>::NAME, native::<Talc<Lock>>),
+        (<Rlsf<Lock>>::NAME, native::<Rlsf<Lock>>),
+        ("terrace, as a native heap", native::<terrace::Heap<Lock>>),
+    ];
+    let percents = |measure: &dyn Fn(usize, Random) -> Outcome| {
+        ASKED.map(|asked| {
+            let parts = (1..=seeds).map(|seed| measure(asked, Random::new(seed)).part());
+            format!("{:.1}", 100.0 * parts.sum::<f64>() / seeds as f64)
+        })
+    };
+    for (name, measure) in natives {
+        table.row(name, percents(&measure));
+    }
+    for pinned in PINNED {
+        let name = match pinned {
+            0 => "terrace, in an arena".to_owned(),
+            _ => format!("the same, {} % of the blocks pinned", pinned / 10),
+        };
+        table.row(name, percents(&|asked, random| managed(asked, pinned, random)));
+    }
+    println!("{table}");
+    Ok(())
+}
+
+impl Outcome {
+    fn part(&self) -> f64 {
+        self.given as f64 / (REGION - self.live) as f64
+    }
+}
+
+/// Mostly small, log-uniform.
+fn size(random: &mut Random) -> usize {
+    let (small, unit) = (random.below(100) < 95, random.unit());
+    let bytes = if small {
+        16.0 * 128f64.powf(unit)
+    } else {
+        2048.0 * 8f64.powf(unit)
+    };
+    (bytes as usize).next_multiple_of(8)
+}
+
+fn native<S: Subject>(asked: usize, mut random: Random) -> Outcome {
+    let region = Region::new(REGION);
+    let heap = S::fresh();
+    let layout = |bytes| Layout::from_size_align(bytes, 8).expect("sizes are small");
+    let mut live = 0;
+    // SAFETY: the region is the heap's for as long as that is used; blocks are freed once, with their layouts, none is of no
+    // bytes, and none is read.
+    unsafe {
+        assert!(heap.claim(region.start(), region.len()), "{} takes the region", S::NAME);
+        let mut blocks = Vec::new();
+        loop {
+            let layout = layout(size(&mut random));
+            let block = heap.alloc(layout);
+            if block.is_null() {
+                break;
+            }
+            blocks.push((block, layout));
+        }
+        for (block, layout) in blocks {
+            if random.one_in(10) {
+                live += layout.size();
+            } else {
+                heap.dealloc(block, layout);
+            }
+        }
+        let given = core::iter::repeat_with(|| heap.alloc(layout(asked))).take_while(|block| !block.is_null());
+        Outcome {
+            live,
+            given: given.count() * asked,
+        }
+    }
+}
+
+fn managed(asked: usize, pinned: usize, random: Random) -> Outcome {
+    let region = Region::new(REGION);
+    let heap: &'static SpinHeap = Box::leak(Box::new(SpinHeap::new()));
+    // SAFETY: the region outlives the arena, and the heap is used by nobody afterwards.
+    unsafe { heap.claim_raw(region.start(), region.len()) }.expect("a region for a heap");
+    let mut arena = Arena::new(heap).expect("one arena at a time");
+    arena.enter(|cx| fragment(cx, asked, pinned, random))
+}
+
+fn fragment(cx: &mut Cx, asked: usize, pinned: usize, mut random: Random) -> Outcome {
+    type Places = [Slot<'static, [Byte]>];
+    let places: Root<Places> = cx
+        .new_slice::<Slot<[Byte]>>(REGION / 256, |_, _| Slot::null())
+        .expect("room for a table");
+    let mut count = 0;
+    while let Ok(block) = cx.new_buffer(size(&mut random)) {
+        places.get(cx)[count].set(cx, Some(block.get(cx)));
+        count += 1;
+    }
+    let (mut live, mut pins) = (0, Vec::new());
+    for place in &places.get(cx)[..count] {
+        match place.get(cx) {
+            Some(block) if random.one_in(10) => {
+                live += block.len();
+                if random.below(1000) < pinned {
+                    pins.push(cx.pin(block).expect("room for a pin"));
+                }
+            }
+            _ => place.set(cx, None),
+        }
+    }
+    let blocks: Vec<Root<[Byte]>> = core::iter::from_fn(|| cx.new_buffer(asked).ok()).collect();
+    Outcome {
+        live,
+        given: blocks.len() * asked,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_mixed() {
+        let mut random = Random::new(1);
+        let sizes: Vec<usize> = (0..10_000).map(|_| size(&mut random)).collect();
+        assert!(
+            sizes
+                .iter()
+                .all(|size| (16..=16 << 10).contains(size) && size.is_multiple_of(8))
+        );
+        assert!(sizes.iter().filter(|size| **size > 2048).count() > 100);
+    }
+
+    #[test]
+    fn a_heap_that_cannot_move_blocks_has_no_large_ones() {
+        let part = native::<Talc<Lock>>(256 << 10, Random::new(1)).part();
+        assert!((0.0..0.2).contains(&part), "{part}");
+    }
+}
