@@ -28,7 +28,7 @@ type Measure = fn(asked: usize, random: Random) -> Outcome;
 
 /// What could be had.
 struct Outcome {
-    /// Bytes of the blocks that were left.
+    /// Bytes of what was left.
     live: usize,
     /// Bytes of those that were asked for and given.
     given: usize,
@@ -96,21 +96,21 @@ fn native<S: Subject>(asked: usize, mut random: Random) -> Outcome {
     // bytes, and none is read.
     unsafe {
         assert!(heap.claim(region.start(), region.len()), "{} takes the region", S::NAME);
-        let mut blocks = Vec::new();
+        let mut dead = Vec::new();
         loop {
             let layout = layout(size(&mut random));
             let block = heap.alloc(layout);
             if block.is_null() {
                 break;
             }
-            blocks.push((block, layout));
-        }
-        for (block, layout) in blocks {
             if random.one_in(10) {
                 live += layout.size();
             } else {
-                heap.dealloc(block, layout);
+                dead.push((block, layout));
             }
+        }
+        for (block, layout) in dead {
+            heap.dealloc(block, layout);
         }
         let given = core::iter::repeat_with(|| heap.alloc(layout(asked))).take_while(|block| !block.is_null());
         Outcome {
@@ -134,22 +134,28 @@ fn fragment(cx: &mut Cx, asked: usize, pinned: usize, mut random: Random) -> Out
     let places: Root<Places> = cx
         .new_slice::<Slot<[Byte]>>(REGION / 256, |_, _| Slot::null())
         .expect("room for a table");
-    let mut count = 0;
-    while let Ok(block) = cx.new_buffer(size(&mut random)) {
-        places.get(cx)[count].set(cx, Some(block.get(cx)));
-        count += 1;
-    }
-    let (mut live, mut pins) = (0, Vec::new());
-    for place in &places.get(cx)[..count] {
-        match place.get(cx) {
-            Some(block) if random.one_in(10) => {
-                live += block.len();
-                if random.below(1000) < pinned {
-                    pins.push(cx.pin(block).expect("room for a pin"));
-                }
-            }
-            _ => place.set(cx, None),
+    // Whoever pins does so before memory is full.
+    let (mut live, mut dead, mut pins) = (size_of_val(places.get(cx).get()), Vec::new(), Vec::new());
+    for place in 0.. {
+        let Ok(block) = cx.new_buffer(size(&mut random)) else {
+            break;
+        };
+        let block = block.get(cx);
+        places.get(cx)[place].set(cx, Some(block));
+        if !random.one_in(10) {
+            dead.push(place);
+            continue;
         }
+        live += block.len();
+        if random.below(1000) < pinned {
+            let Ok(pin) = cx.pin(block) else {
+                break;
+            };
+            pins.push(pin);
+        }
+    }
+    for place in dead {
+        places.get(cx)[place].set(cx, None);
     }
     let blocks: Vec<Root<[Byte]>> = core::iter::from_fn(|| cx.new_buffer(asked).ok()).collect();
     Outcome {

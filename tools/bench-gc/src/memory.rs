@@ -26,7 +26,8 @@ pub fn run(options: &Options) -> io::Result<()> {
     let mut table = Table::new(
         "Memory that terrace needs",
         "Live: the most bytes of objects, headers included, that the program refers to at any time. Region: all that the heap \
-         is given, for tables, handles and garbage as well. Time: relative to `Box`, in multiples of the smallest region.",
+         is given, for tables, handles and garbage as well. Time: relative to `Box`, of a second run in the same process, in \
+         multiples of the smallest region for a first one.",
         columns.into_iter().chain(times),
     );
     for workload in options.chosen_workloads(&MEASURED) {
@@ -60,6 +61,7 @@ fn smallest(workload: &str, live: usize, options: &Options) -> io::Result<usize>
         eprintln!("{workload}: {} bytes", grouped(region));
         let options = Options {
             region,
+            once: true,
             ..options.clone()
         };
         Ok(Sample::take(workload, Windows::NAME, &options)?.is_some())

@@ -109,6 +109,9 @@ impl Sample {
         if options.pauses {
             command.arg("--pauses");
         }
+        if options.once {
+            command.arg("--once");
+        }
         // Whoever fails says why in the end, by the table.
         let output = command.stderr(Stdio::null()).output()?;
         let printed = String::from_utf8_lossy(&output.stdout);

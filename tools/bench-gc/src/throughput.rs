@@ -92,19 +92,16 @@ fn settled(cx: &mut Cx) -> Places {
     places
 }
 
-/// Bytes marked per second. At random: the table has one object, and each refers to another one.
+/// Bytes marked per second. At random: the table has the first objects of chains that lead anywhere.
 fn mark(cx: &mut Cx, is_random: bool) -> f64 {
     let places = settled(cx);
     if is_random {
         let mut order: Vec<usize> = (0..OBJECTS).collect();
         Random::new(1).shuffle(&mut order);
         // As many chains as a program may have things to do at a time.
+        let object = |index: usize| places.get(cx)[index].get(cx).expect("an object");
         for pair in order.chunks(1000).flat_map(|chain| chain.windows(2)) {
-            let [from, to] = [pair[0], pair[1]].map(|index| places.get(cx)[index].get(cx).expect("an object"));
-            from.next.set(cx, Some(to));
-            if places.get(cx)[pair[1]].get(cx).is_none() {
-                break;
-            }
+            object(pair[0]).next.set(cx, Some(object(pair[1])));
         }
         for &index in order.chunks(1000).flat_map(|chain| &chain[1..]) {
             places.get(cx)[index].set(cx, None);
