@@ -15,6 +15,7 @@ use super::super::handle::{Entry, Root};
 use super::super::trace::{Leaf, Rebind, Trace};
 use super::element::Element;
 use crate::base::granule::GRANULE;
+use crate::gc::handle::Kind;
 use crate::gc::visit::Visitor;
 
 /// An interned string that is kept as long as the arena: a number, which is equal if the text is. 4 bytes.
@@ -86,7 +87,7 @@ impl<A: Brand> Cx<A> {
             return Err(OutOfMemory { requested: 0 });
         }
         // SAFETY: there is room, just made.
-        let entry = unsafe { Entry::reserved(self, 0) };
+        let entry = unsafe { Entry::reserved(self, 0, Kind::Strong) };
         self.reserve_interned(text)?;
         let string = self.try_intern(text)?;
         let mut root = Root::from_entry(entry);
