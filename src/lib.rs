@@ -78,13 +78,15 @@ pub use arena::collections::vec::{GcVec, GcVecIter};
 pub use arena::cx::{Cx, Generation, size_of_object};
 pub use arena::dynamic::{DynSlot, GcDyn};
 pub use arena::error::{ArenaError, Full, OutOfMemory};
+#[cfg(feature = "defmt")]
+pub use arena::event::arena_defmt_sink;
 pub use arena::finalize::Finalize;
 pub use arena::gc::Gc;
 pub use arena::handle::{Pinned, Root, Weak};
 pub use arena::map::ArenaMap;
 pub use arena::segments::{GapInfo, Gaps, SegmentInfo, Segments};
 pub use arena::slot::{Interior, Slot};
-pub use arena::stats::ArenaStats;
+pub use arena::stats::{ArenaStats, ArenaSteps};
 pub use arena::tagged::{Tagged, TaggedSlot};
 pub use arena::trace::{Leaf, Object, Plain, Rebind, Trace};
 pub use arena::types::{TypeCount, TypeStats};
@@ -96,6 +98,7 @@ pub use base::lock::CriticalSection;
 pub use base::lock::NoLock;
 #[cfg(feature = "spin")]
 pub use base::lock::Spin;
+pub use gc::event::{ArenaEvent, ArenaSink, Clock, CollectionCause, REMEMBERED, Reason};
 pub use gc::visit::Visitor;
 #[cfg(feature = "critical-section")]
 pub use heap::CriticalSectionHeap;

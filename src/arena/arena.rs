@@ -9,6 +9,7 @@ use super::error::ArenaError;
 use super::stats::ArenaStats;
 use crate::gc::Collector;
 use crate::gc::collect::Ending;
+use crate::gc::event::CollectionCause;
 use crate::gc::source::Source;
 
 /// A traced, generational, compacting heap in the memory of a [`Heap`](crate::Heap).
@@ -152,7 +153,7 @@ fn close(state: &BrandState) {
             if (*collector).drops.count() == 0 {
                 break;
             }
-            (*collector).collect(Collector::ALL, Ending::Compact);
+            (*collector).collect(Collector::ALL, Ending::Compact, CollectionCause::Closing);
             let mut ran = false;
             while let Some((drop, value, len)) = super::take_dying(collector) {
                 ran = true;

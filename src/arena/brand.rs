@@ -63,6 +63,8 @@ pub(super) enum Phase {
     None,
     /// There is one.
     Open,
+    /// There is one, and a collection is calling the clock.
+    Busy,
     /// It was dropped, but handles live.
     Orphaned,
     /// Its last destructors run.
@@ -124,6 +126,15 @@ impl BrandState {
     #[inline(always)]
     pub(super) fn is(&self, phase: Phase) -> bool {
         self.phase.load(Ordering::Relaxed) == phase as u8
+    }
+
+    /// Whether a collection is calling the clock, so that the collector must be left alone.
+    ///
+    /// Only where threads have storage of their own can safe code keep a handle where the clock finds it: a handle cannot be
+    /// sent, so no static holds one.
+    #[inline(always)]
+    pub(super) fn is_busy(&self) -> bool {
+        cfg!(not(target_os = "none")) && self.is(Phase::Busy)
     }
 
     /// The arena's collector.

@@ -11,38 +11,8 @@ use super::trace::Object;
 use crate::base::granule::GRANULE;
 use crate::gc::Collector;
 use crate::gc::collect::Ending;
-
-/// A generation, the youngest first: how many collections of its own generation an object has survived, 2 at most.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub enum Generation {
-    /// What was allocated since the last collection. Cheap to collect: work for what lives, not for what died.
-    Young = 0,
-    /// What has survived one.
-    Middle = 1,
-    /// All.
-    Old = 2,
-}
-
-impl Generation {
-    /// The generation of this number, 2 at most.
-    pub(super) const fn from_index(index: u8) -> Generation {
-        match index {
-            0 => Generation::Young,
-            1 => Generation::Middle,
-            _ => Generation::Old,
-        }
-    }
-
-    /// For a table.
-    pub(super) const fn name(self) -> &'static str {
-        match self {
-            Generation::Young => "young",
-            Generation::Middle => "middle",
-            Generation::Old => "old",
-        }
-    }
-}
+use crate::gc::event::{CollectionCause, Moment};
+pub use crate::gc::generation::Generation;
 
 /// The token of whoever works with the objects of an arena. There is one, and [`Arena::enter`](crate::Arena::enter) lends it.
 ///
@@ -118,14 +88,20 @@ impl<A: Brand> Cx<A> {
     /// words of their live bits.
     pub fn collect(&mut self, generation: Generation) {
         // SAFETY: PARKED: the exclusive borrow of the token has ended all references to objects.
-        unsafe { self.collector_mut().collect(generation as u8, Ending::Decide) };
+        unsafe {
+            self.collector_mut()
+                .collect(generation as u8, Ending::Decide, CollectionCause::Asked)
+        };
     }
 
     /// Collects everything, and moves objects together as far as pinned ones permit, so that the rest of the memory is the
     /// heap's.
     pub fn compact(&mut self) {
         // SAFETY: PARKED, as in `collect`.
-        unsafe { self.collector_mut().collect(Generation::Old as u8, Ending::Compact) };
+        unsafe {
+            self.collector_mut()
+                .collect(Generation::Old as u8, Ending::Compact, CollectionCause::Asked)
+        };
     }
 
     /// Collects if a budget is spent.
@@ -148,10 +124,13 @@ impl<A: Brand> Cx<A> {
         has_room.then_some(()).ok_or(error)
     }
 
-    /// Runs the finalisers and destructors of objects that were found dead; returns how many. Their memory is reused after
+    /// Tells the sink of [`Cx::set_sink`] what has happened. Then runs the finalisers and destructors of objects that were
+    /// found dead; returns how many. Their memory is reused after
     /// the next collection, that of objects with finalisers after one that has found them dead again. Finalisers that become
     /// due meanwhile wait for the next poll.
     pub fn poll(&mut self) -> usize {
+        // SAFETY: nobody holds a reference to the collector while other code, such as the sink, runs.
+        unsafe { Collector::observe(self.collector, Moment::Told) };
         // SAFETY: PARKED: the exclusive borrow of the token has ended all references to objects.
         let mut count = unsafe { Collector::run_finalizers(self.collector) };
         // SAFETY: nobody refers to a dying object, and nothing moves while its destructor runs: this method has the token.

@@ -73,8 +73,11 @@ impl<A: Brand> Drop for Entry<A> {
     #[inline(always)]
     fn drop(&mut self) {
         let state = A::state();
+        if state.is_busy() {
+            return; // the collector is at work: the entry keeps its place for good
+        }
         // SAFETY: OWNED: the collector lives; handles are not `Send`, and nobody holds a reference to it while other code,
-        // such as this, runs.
+        // such as this, runs, unless it is busy.
         unsafe { (*state.collector()).handles.remove(self.index) };
         super::arena::handle_dropped(state);
     }
@@ -273,8 +276,11 @@ impl<T: Object + Leaf + ?Sized, A: Brand> Pinned<T, A> {
 
 impl<T: ?Sized, A: Brand> Drop for Pinned<T, A> {
     fn drop(&mut self) {
+        let state = A::state();
         // SAFETY: OWNED: as for the entry, which is dropped after this.
-        unsafe { (*A::state().collector()).handles.unpin() };
+        if !state.is_busy() {
+            unsafe { (*state.collector()).handles.unpin() };
+        }
     }
 }
 

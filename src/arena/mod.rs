@@ -23,6 +23,7 @@ pub(crate) mod collections;
 pub(crate) mod cx;
 pub(crate) mod dynamic;
 pub(crate) mod error;
+pub(crate) mod event;
 pub(crate) mod finalize;
 pub(crate) mod gc;
 pub(crate) mod handle;

@@ -117,6 +117,7 @@ pub(super) unsafe fn visit_dirty(segment: &Segment, generation: u8, visitor: &mu
         unsafe {
             brick = next_dirty(&space, brick, end, mask);
             if brick < end {
+                visitor.cards += 1;
                 visit_brick(segment, brick, &mut progress, visitor);
                 brick += 1;
             }

@@ -4,6 +4,7 @@ use core::ptr::NonNull;
 
 use super::Collector;
 use super::card;
+use super::event::{CollectionCause, Moment, Order};
 use super::segment::OLDEST;
 use crate::base::granule::{GRANULE, GRANULE_SHIFT};
 
@@ -23,6 +24,12 @@ pub(crate) struct Counters {
     pub compactions: u32,
     pub moved: usize,
     pub pinned: u32,
+    /// Live bytes that collections of each generation have found, in all.
+    pub survived: [usize; 3],
+    /// Dirty bricks that the last collection has visited.
+    pub cards: u32,
+    /// How requests were served that the context had no room for, by [`Step`].
+    pub steps: [u32; Step::COUNT],
     /// Live bytes in segments after the last collection, of the generations that it condemned.
     pub live: usize,
     /// A collection at each safe point.
@@ -37,6 +44,22 @@ struct Outcome {
     compacted: bool,
 }
 
+/// A way to serve a request that the context has no room for, in the order in which they are tried.
+#[derive(Clone, Copy)]
+pub(crate) enum Step {
+    Large,
+    Gap,
+    Segment,
+    OldGap,
+    CollectYoung,
+    CollectAll,
+    Fail,
+}
+
+impl Step {
+    pub(crate) const COUNT: usize = Step::Fail as usize + 1;
+}
+
 /// Ends the program if a collection unwinds: a panic while panicking aborts.
 struct Unfinished;
 
@@ -47,19 +70,34 @@ impl Drop for Unfinished {
 }
 
 impl Collector {
-    /// Collects the generations up to `generation`.
+    #[inline(always)]
+    pub(super) fn count(&mut self, step: Step) {
+        let count = &mut self.counters.steps[step as usize];
+        *count = count.wrapping_add(1);
+    }
+
+    /// Collects.
     ///
     /// # Safety
     /// PARKED.
     #[cold]
     #[inline(never)]
-    pub(crate) unsafe fn collect(&mut self, generation: u8, ending: Ending) {
+    pub(crate) unsafe fn collect(&mut self, generation: u8, ending: Ending, cause: CollectionCause) {
         let generation = generation.min(OLDEST);
         let unfinished = Unfinished;
-        self.drop_context();
-        self.counters.pinned = 0;
-        // SAFETY: the phases come in order, and PARKED is the caller's.
+        // SAFETY: the phases come in order, and PARKED is the caller's. The observer does its work before the collector is
+        // used again.
         unsafe {
+            Collector::observe(
+                NonNull::from_mut(self),
+                Moment::Begin(Order {
+                    generation,
+                    ending,
+                    cause,
+                }),
+            );
+            self.drop_context();
+            self.counters.pinned = 0;
             let outcome = if self.mark(generation) {
                 self.decide(generation, ending)
             } else {
@@ -69,12 +107,16 @@ impl Collector {
             if generation == OLDEST {
                 self.settle_tables();
             }
-            self.counters.live = outcome.live << GRANULE_SHIFT;
+            let live = outcome.live << GRANULE_SHIFT;
+            self.counters.live = live;
             self.budget.note(generation, self.held >> GRANULE_SHIFT, outcome.live);
+            let survived = &mut self.counters.survived[generation as usize];
+            *survived = survived.wrapping_add(live);
             let count = &mut self.counters.collections[generation as usize];
             *count = count.wrapping_add(1);
             #[cfg(feature = "check")]
             self.verify();
+            Collector::observe(NonNull::from_mut(self), Moment::End);
         }
         core::mem::forget(unfinished);
     }
@@ -88,6 +130,7 @@ impl Collector {
         unsafe {
             let plan = self.plan(generation);
             self.counters.pinned = self.pins.len() as u32;
+            Collector::observe(NonNull::from_mut(self), Moment::Planned(&plan));
             let dead = plan.extent - plan.live;
             let compacts = match ending {
                 Ending::Decide => dead > plan.extent / 4,
@@ -188,15 +231,22 @@ impl Collector {
 
     #[cold]
     unsafe fn collect_due(&mut self) {
-        let (generation, ending) = if self.counters.stress {
+        let order = if self.counters.stress {
             let total: u32 = self.counters.collections.iter().sum();
-            let ending = if total % 5 == 4 { Ending::Sweep } else { Ending::Compact };
-            ((total % 3) as u8, ending)
+            Order {
+                generation: (total % 3) as u8,
+                ending: if total % 5 == 4 { Ending::Sweep } else { Ending::Compact },
+                cause: CollectionCause::Stress,
+            }
         } else {
-            (self.budget.generation(self.held >> GRANULE_SHIFT), Ending::Decide)
+            Order {
+                generation: self.budget.generation(self.held >> GRANULE_SHIFT),
+                ending: Ending::Decide,
+                cause: CollectionCause::Budget,
+            }
         };
         // SAFETY: the caller's.
-        unsafe { self.collect(generation, ending) };
+        unsafe { self.collect(order.generation, order.ending, order.cause) };
     }
 
     /// Makes the context hold `n` granules, with collections if need be; tells whether it does.
@@ -207,7 +257,7 @@ impl Collector {
     #[inline(never)]
     pub(crate) unsafe fn reserve(&mut self, n: u32) -> bool {
         // SAFETY: the caller's.
-        unsafe { self.until(|collector| collector.refill(n)) }
+        unsafe { self.until(CollectionCause::Reserve, &mut |collector| collector.refill(n)) }
     }
 
     /// Takes `n` granules, with collections if need be.
@@ -218,12 +268,12 @@ impl Collector {
     #[inline(never)]
     pub(crate) unsafe fn allocate_collecting(&mut self, n: u32) -> Option<NonNull<u8>> {
         let mut object = None;
-        let attempt = |collector: &mut Collector| {
+        let mut attempt = |collector: &mut Collector| {
             object = collector.allocate_slowly(n);
             object.is_some()
         };
         // SAFETY: the caller's.
-        unsafe { self.until(attempt) };
+        unsafe { self.until(CollectionCause::Exhaustion, &mut attempt) };
         object
     }
 
@@ -241,11 +291,11 @@ impl Collector {
     #[inline(never)]
     unsafe fn reserve_entries_slowly(&mut self, drops: bool) -> bool {
         let source = self.source;
-        let attempt = |collector: &mut Collector| {
+        let mut attempt = |collector: &mut Collector| {
             collector.handles.reserve(source) && (!drops || collector.drops.reserve(source))
         };
         // SAFETY: the caller's.
-        attempt(self) || unsafe { self.until(attempt) }
+        unsafe { self.until(CollectionCause::Exhaustion, &mut attempt) }
     }
 
     /// Attempts something after more and more collections, until it succeeds; tells whether it did.
@@ -254,7 +304,11 @@ impl Collector {
     /// PARKED.
     #[cold]
     #[inline(never)]
-    pub(super) unsafe fn until(&mut self, mut attempt: impl FnMut(&mut Collector) -> bool) -> bool {
+    pub(super) unsafe fn until(
+        &mut self,
+        cause: CollectionCause,
+        attempt: &mut dyn FnMut(&mut Collector) -> bool,
+    ) -> bool {
         // SAFETY: the caller's.
         unsafe {
             self.safe_point();
@@ -262,13 +316,19 @@ impl Collector {
                 return true;
             }
             if self.young != 0 {
-                self.collect(0, Ending::Compact);
+                self.count(Step::CollectYoung);
+                self.collect(0, Ending::Compact, cause);
                 if attempt(self) {
                     return true;
                 }
             }
-            self.collect(OLDEST, Ending::Compact);
+            self.count(Step::CollectAll);
+            self.collect(OLDEST, Ending::Compact, cause);
         }
-        attempt(self)
+        let is_served = attempt(self);
+        if !is_served {
+            self.count(Step::Fail);
+        }
+        is_served
     }
 }

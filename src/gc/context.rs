@@ -8,6 +8,7 @@ use core::ptr::NonNull;
 
 use super::Collector;
 use super::card;
+use super::collect::Step;
 use super::segment::{Gap, MIN_GAP, OLDEST, Segment};
 use super::space::BRICK;
 use crate::base::granule::{GRANULE, GRANULE_SHIFT};
@@ -67,6 +68,7 @@ impl Collector {
         if n >= self.large
             && let Some(index) = self.add_segment(n, n > self.standard)
         {
+            self.count(Step::Large);
             return NonNull::new(self.space.at(self.segments.as_slice()[index].start));
         }
         if !self.refill(n) {
@@ -101,7 +103,17 @@ impl Collector {
             return true;
         }
         self.retire();
-        self.refill_from_gaps(n, 0) || self.refill_from_segment(n) || self.refill_from_gaps(n, OLDEST)
+        let step = if self.refill_from_gaps(n, 0) {
+            Step::Gap
+        } else if self.refill_from_segment(n) {
+            Step::Segment
+        } else if self.refill_from_gaps(n, OLDEST) {
+            Step::OldGap
+        } else {
+            return false;
+        };
+        self.count(step);
+        true
     }
 
     /// Gives the rest of the context back to its segment.

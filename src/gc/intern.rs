@@ -14,6 +14,7 @@
 //! if there are any.
 
 use super::Collector;
+use super::event::CollectionCause;
 use super::handle::Kind;
 use super::object;
 use super::source::Source;
@@ -111,11 +112,11 @@ impl Collector {
     /// # Safety
     /// PARKED.
     pub(crate) unsafe fn reserve_interned_collecting(&mut self, text: &str, granules: u32) -> bool {
-        let attempt = |collector: &mut Collector| {
+        let mut attempt = |collector: &mut Collector| {
             collector.find_interned(text).is_some() || collector.reserve_interned() && collector.refill(granules)
         };
         // SAFETY: the caller's.
-        unsafe { self.until(attempt) }
+        unsafe { self.until(CollectionCause::Exhaustion, &mut attempt) }
     }
 
     /// The position of the string of an entry; 0 if it is gone.

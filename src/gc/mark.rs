@@ -40,6 +40,7 @@ impl Collector {
                     card::visit_dirty(segment, generation, &mut visitor);
                 }
             }
+            self.counters.cards = visitor.cards;
             visitor.drain();
             self.rescan(generation, &mut visitor);
             self.empty_handles(Kind::Weak);

@@ -31,7 +31,9 @@ pub(crate) mod collect;
 mod compact;
 mod context;
 pub(crate) mod drops;
+pub(crate) mod event;
 pub(crate) mod finalize;
+pub(crate) mod generation;
 pub(crate) mod handle;
 mod intern;
 mod mark;
@@ -59,6 +61,7 @@ use budget::Budget;
 use collect::Counters;
 use context::Context;
 use drops::Drops;
+use event::{Moment, Observer};
 use finalize::{Finals, Step};
 use handle::Handles;
 use intern::Interned;
@@ -81,31 +84,33 @@ const STACK_SHIFT: u32 = 9;
 const STACK_MIN: u32 = 32;
 const STACK_MAX: u32 = 8192;
 
-/// One arena's heap. It lies in the region itself.
+/// One arena's heap. It lies in the region itself. What is used most comes first: short instructions reach no further.
+#[repr(C)]
 pub(crate) struct Collector {
     pub(crate) context: Context,
     pub(crate) space: Space,
+    segments: Table<Segment>,
+    /// Granules given to objects since the last collection.
+    young: usize,
+    /// Bytes in segments.
+    held: usize,
+    pub(crate) budget: Budget,
+    pub(crate) source: &'static dyn Source,
     pub(crate) handles: Handles,
     pub(crate) drops: Drops,
-    pub(crate) finals: Finals,
-    interned: Interned,
-    pub(crate) source: &'static dyn Source,
-    segments: Table<Segment>,
+    /// Granules of a segment, and of the smallest object that gets a segment of its own.
+    standard: u32,
+    pub(crate) large: u32,
     /// The mark stack.
     stack: Table<u32>,
     turns: Table<Turn>,
     fills: Table<Range>,
     pins: Table<Range>,
-    /// Granules of a segment, and of the smallest object that gets a segment of its own.
-    standard: u32,
-    pub(crate) large: u32,
-    /// Granules given to objects since the last collection.
-    young: usize,
-    /// Bytes in segments.
-    held: usize,
     /// Handles that have outlived the arena.
     pub(crate) orphans: usize,
-    pub(crate) budget: Budget,
+    pub(crate) finals: Finals,
+    interned: Interned,
+    observer: Option<NonNull<Observer>>,
     pub(crate) counters: Counters,
 }
 
@@ -139,6 +144,7 @@ impl Collector {
             drops: Drops::EMPTY,
             finals: Finals::EMPTY,
             interned: Interned::EMPTY,
+            observer: None,
             source,
             segments: Table::EMPTY,
             stack: Table::EMPTY,
@@ -189,6 +195,8 @@ impl Collector {
         self.handles.free(source);
         self.drops.free(source);
         self.interned.free(source);
+        // SAFETY: the observer does its work before the collector is used again.
+        unsafe { Collector::observe(NonNull::from_mut(self), Moment::Dismissed) };
         // SAFETY: the collector is used no more.
         unsafe { self.space.free(source) };
     }

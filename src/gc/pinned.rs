@@ -10,6 +10,7 @@
 //! no part.
 
 use super::Collector;
+use super::event::CollectionCause;
 use super::segment::{OLDEST, Segment};
 use super::space::{BRICK, Space};
 use crate::region::End;
@@ -57,7 +58,7 @@ impl Collector {
     pub(crate) unsafe fn allocate_pinned(&mut self, n: u32, drops: bool) -> *mut u8 {
         let source = self.source;
         let mut object = core::ptr::null_mut();
-        let attempt = |collector: &mut Collector| {
+        let mut attempt = |collector: &mut Collector| {
             let has_room = collector.reserve_tables(collector.segments.len() + 1, collector.handles.pins() + 1)
                 && collector.handles.reserve(source)
                 && (!drops || collector.drops.reserve(source));
@@ -67,7 +68,7 @@ impl Collector {
             !object.is_null()
         };
         // SAFETY: the caller's.
-        unsafe { self.until(attempt) };
+        unsafe { self.until(CollectionCause::Exhaustion, &mut attempt) };
         object
     }
 

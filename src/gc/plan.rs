@@ -50,8 +50,8 @@ pub(crate) struct Range {
 }
 
 /// What the plan found. All in granules.
-#[derive(Clone, Copy, Default)]
-pub(super) struct Plan {
+#[derive(Clone, Copy, Default, Debug)]
+pub(crate) struct Plan {
     /// In the condemned segments that can be compacted.
     pub extent: usize,
     /// Live ones in them.

@@ -23,6 +23,8 @@ pub struct Visitor {
     /// The positions of objects that may yet have to be marked, as a ring, and where in it the oldest is; 0 is none.
     ahead: [u32; AHEAD],
     oldest: usize,
+    /// Dirty bricks that were visited.
+    pub(super) cards: u32,
     /// Whether any object was marked.
     pub(super) found: bool,
     /// A marked object did not fit into the stack.
@@ -55,6 +57,7 @@ impl Visitor {
             capacity: stack.len(),
             ahead: [0; AHEAD],
             oldest: 0,
+            cards: 0,
             found: false,
             overflowed: false,
         }
