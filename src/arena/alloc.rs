@@ -34,7 +34,8 @@ impl<A: Brand> Cx<A> {
     }
 
     /// Memory for an object, and its handle, with collections if need be, at a safe point.
-    #[inline(always)]
+    #[cfg_attr(not(terrace_small), inline(always))]
+    #[cfg_attr(terrace_small, inline(never))]
     fn begin(&mut self, bytes: usize, drops: bool) -> Result<(*mut u8, Unfinished<A>), OutOfMemory> {
         let collector = self.collector_mut();
         // SAFETY: PARKED: the exclusive borrow of the token has ended all references to objects. Room for the entries is made

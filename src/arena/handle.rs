@@ -70,7 +70,8 @@ impl<A: Brand> Entry<A> {
 }
 
 impl<A: Brand> Drop for Entry<A> {
-    #[inline(always)]
+    #[cfg_attr(not(terrace_small), inline(always))]
+    #[cfg_attr(terrace_small, inline(never))]
     fn drop(&mut self) {
         let state = A::state();
         if state.is_busy() {

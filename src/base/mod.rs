@@ -10,3 +10,5 @@ pub(crate) mod granule;
 pub mod lock;
 #[cfg_attr(not(target_arch = "x86_64"), path = "prefetch_none.rs")]
 pub(crate) mod prefetch;
+#[cfg_attr(terrace_small, path = "shift_small.rs")]
+pub(crate) mod shift;

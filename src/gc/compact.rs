@@ -11,7 +11,7 @@ use super::object;
 use super::segment::{Segment, poison};
 use super::space::Space;
 use super::visit::{Task, Visitor};
-use crate::base::granule::GRANULE_SHIFT;
+use crate::base::shift::shift;
 
 /// A plug is moved in pieces of so many granules, 4 KiB, or one object more.
 const PIECE: u32 = 512;
@@ -40,7 +40,7 @@ impl Plug {
             let (from, to) = (space.at(self.from), space.at(self.to));
             // SAFETY: the caller's.
             unsafe {
-                core::ptr::copy(from, to, (self.granules as usize) << GRANULE_SHIFT);
+                shift(from, to, self.granules as usize);
                 let (end, reached) = self.ends();
                 let vacated = if self.to < self.from {
                     self.from.max(reached)

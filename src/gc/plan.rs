@@ -337,8 +337,8 @@ struct OlderGaps<'a> {
     /// Those that were not looked at.
     segments: &'a [Segment],
     generation: u8,
-    /// The segment that is looked at, with the gaps that are left.
-    walk: Option<Segment>,
+    /// The next gap of the segment that is looked at, or 0.
+    next: u32,
     left: u32,
     passed: u32,
 }
@@ -349,7 +349,7 @@ impl<'a> OlderGaps<'a> {
             space,
             segments: if generation < OLDEST { segments } else { &[] },
             generation: generation + 1,
-            walk: None,
+            next: 0,
             left: GAPS,
             passed: 0,
         }
@@ -357,25 +357,22 @@ impl<'a> OlderGaps<'a> {
 
     fn next(&mut self) -> Option<Gap> {
         while self.left != 0 && self.passed < PASSED {
-            let Some(segment) = &mut self.walk else {
+            if self.next == 0 {
                 let (first, rest) = self.segments.split_first()?;
                 self.segments = rest;
                 if first.generation == self.generation && !first.is_pinned {
-                    self.walk = Some(*first);
+                    self.next = first.gaps;
                 }
                 continue;
-            };
-            match segment.first_gap(&self.space) {
-                None => self.walk = None,
-                Some(gap) => {
-                    segment.pop_gap(&self.space);
-                    if gap.granules >= GAP_MIN {
-                        self.left -= 1;
-                        return Some(gap);
-                    }
-                    self.passed += 1;
-                }
             }
+            // SAFETY: SEGMENT: it is a listed gap.
+            let (gap, next) = unsafe { Gap::read(&self.space, self.next) };
+            self.next = next;
+            if gap.granules >= GAP_MIN {
+                self.left -= 1;
+                return Some(gap);
+            }
+            self.passed += 1;
         }
         None
     }

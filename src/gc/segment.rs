@@ -50,6 +50,19 @@ pub(crate) struct Gap {
     pub granules: u32,
 }
 
+impl Gap {
+    /// The gap at `position`, and the position of the next one in the list.
+    ///
+    /// # Safety
+    /// SEGMENT: a gap is listed there.
+    #[inline(always)]
+    pub(crate) unsafe fn read(space: &Space, position: u32) -> (Gap, u32) {
+        // SAFETY: SEGMENT: a gap's first granule holds two words.
+        let [next, granules] = unsafe { *space.at(position).cast::<[u32; 2]>() };
+        (Gap { position, granules }, next)
+    }
+}
+
 impl Segment {
     pub(crate) fn granules(&self) -> u32 {
         self.end - self.start
@@ -142,22 +155,16 @@ impl Segment {
 
     /// The first gap of the list.
     pub(crate) fn first_gap(&self, space: &Space) -> Option<Gap> {
-        if self.gaps == 0 {
-            return None;
-        }
-        // SAFETY: SEGMENT: a gap's first granule holds two words.
-        let [_, granules] = unsafe { *space.at(self.gaps).cast::<[u32; 2]>() };
-        Some(Gap {
-            position: self.gaps,
-            granules,
-        })
+        // SAFETY: SEGMENT: a gap is listed.
+        (self.gaps != 0).then(|| unsafe { Gap::read(space, self.gaps).0 })
     }
 
     /// Takes the first gap off the list.
     pub(crate) fn pop_gap(&mut self, space: &Space) {
-        if let Some(gap) = self.first_gap(space) {
-            // SAFETY: SEGMENT: as above.
-            self.gaps = unsafe { *space.at(gap.position).cast::<u32>() };
+        if self.gaps != 0 {
+            // SAFETY: SEGMENT: a gap is listed.
+            let (gap, next) = unsafe { Gap::read(space, self.gaps) };
+            self.gaps = next;
             self.free -= gap.granules;
         }
     }

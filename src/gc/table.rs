@@ -1,56 +1,137 @@
 //! A growing array in memory of the heap, for the collector's own lists.
 
 use core::alloc::Layout;
-use core::ptr;
+use core::marker::PhantomData;
+use core::ptr::{self, NonNull};
 
 use super::source::Source;
+use crate::base::granule::GRANULE;
 use crate::region::End;
 
-/// A list of plain values.
-///
-/// **Invariant `LIST`**: `start` points at `capacity` values of memory that belongs to this table alone, of which the first
-/// `len` are initialised; with a capacity of 0 it points nowhere.
-pub(crate) struct Table<T: Copy> {
-    start: *mut T,
+/// Values of the smallest table that is not empty.
+const FIRST: u32 = 16;
+
+/// A table without its type, so that what grows and shrinks it is there once.
+struct Raw {
+    start: NonNull<u8>,
     len: u32,
     capacity: u32,
 }
 
+/// A list of plain values.
+///
+/// **Invariant `LIST`**: `start` points at `capacity` values of memory that belongs to this table alone, of which the first
+/// `len` are initialised; with a capacity of 0 it points nowhere. Values are aligned to a granule at most.
+pub(crate) struct Table<T: Copy> {
+    raw: Raw,
+    values: PhantomData<T>,
+}
+
+impl Raw {
+    fn layout(capacity: u32, width: usize) -> Option<Layout> {
+        Layout::from_size_align((capacity as usize).checked_mul(width)?, GRANULE).ok()
+    }
+
+    /// Makes room for `len` values of `width` bytes, or for twice as many as now if that is more.
+    #[cold]
+    #[inline(never)]
+    fn grow(&mut self, len: usize, width: usize, source: &dyn Source) -> bool {
+        let Ok(len) = u32::try_from(len) else { return false };
+        let doubled = self.capacity.saturating_mul(2).max(FIRST).max(len);
+        [doubled, len].into_iter().any(|capacity| {
+            let block = Raw::layout(capacity, width).and_then(|layout| NonNull::new(source.take(layout)));
+            block.is_some_and(|block| {
+                self.move_to(block, capacity, width, source);
+                true
+            })
+        })
+    }
+
+    /// Moves the values to another block, of as many as the capacity says, and gives the old one back.
+    fn move_to(&mut self, start: NonNull<u8>, capacity: u32, width: usize, source: &dyn Source) {
+        let len = self.len;
+        if self.capacity != 0 {
+            // SAFETY: LIST: `len` values are initialised, and the new block, which is apart, has room for them.
+            unsafe { ptr::copy_nonoverlapping(self.start.as_ptr(), start.as_ptr(), len as usize * width) };
+        }
+        self.free(width, source);
+        *self = Raw { start, len, capacity };
+    }
+
+    #[inline(never)]
+    fn settle(&mut self, len: usize, width: usize, source: &dyn Source) {
+        let wanted = len.max(self.len as usize).max(FIRST as usize) as u32;
+        if self.capacity == 0 {
+            return;
+        }
+        let is_wasteful = self.capacity / 4 > wanted;
+        let capacity = if is_wasteful { wanted * 2 } else { self.capacity };
+        let Some(layout) = Raw::layout(capacity, width) else {
+            return;
+        };
+        let Some(start) = NonNull::new(source.take_outermost(layout, End::First)) else {
+            return;
+        };
+        if is_wasteful || start < self.start {
+            self.move_to(start, capacity, width, source);
+        } else {
+            // SAFETY: the block was taken just now, with this layout.
+            unsafe { source.give(start.as_ptr(), layout) };
+        }
+    }
+
+    #[inline(never)]
+    fn free(&mut self, width: usize, source: &dyn Source) {
+        if self.capacity != 0 {
+            let layout = Raw::layout(self.capacity, width).expect("it was taken with this layout");
+            // SAFETY: LIST: the block is this table's alone, which forgets it.
+            unsafe { source.give(self.start.as_ptr(), layout) };
+        }
+        (self.start, self.len, self.capacity) = (NonNull::<u64>::dangling().cast(), 0, 0);
+    }
+}
+
 impl<T: Copy> Table<T> {
-    const FIRST: u32 = 16;
+    const WIDTH: usize = {
+        assert!(align_of::<T>() <= GRANULE, "blocks are aligned to a granule");
+        size_of::<T>()
+    };
 
     pub(crate) const EMPTY: Table<T> = Table {
-        start: ptr::null_mut(),
-        len: 0,
-        capacity: 0,
+        raw: Raw {
+            start: NonNull::<u64>::dangling().cast(),
+            len: 0,
+            capacity: 0,
+        },
+        values: PhantomData,
     };
 
     #[inline(always)]
+    fn start(&self) -> *mut T {
+        self.raw.start.as_ptr().cast()
+    }
+
+    #[inline(always)]
     pub(crate) fn len(&self) -> usize {
-        self.len as usize
+        self.raw.len as usize
     }
 
     /// Values that there is room for.
+    #[inline(always)]
     pub(crate) fn capacity(&self) -> usize {
-        self.capacity as usize
+        self.raw.capacity as usize
     }
 
     #[inline(always)]
     pub(crate) fn as_slice(&self) -> &[T] {
-        if self.capacity == 0 {
-            return &[];
-        }
         // SAFETY: LIST: that many values are initialised, and ours.
-        unsafe { core::slice::from_raw_parts(self.start, self.len as usize) }
+        unsafe { core::slice::from_raw_parts(self.start(), self.len()) }
     }
 
     #[inline(always)]
     pub(crate) fn as_mut_slice(&mut self) -> &mut [T] {
-        if self.capacity == 0 {
-            return &mut [];
-        }
         // SAFETY: LIST: as above; the exclusive reference to the table makes this one exclusive.
-        unsafe { core::slice::from_raw_parts_mut(self.start, self.len as usize) }
+        unsafe { core::slice::from_raw_parts_mut(self.start(), self.len()) }
     }
 
     /// The value at `index`.
@@ -59,9 +140,9 @@ impl<T: Copy> Table<T> {
     /// `index` is below the length.
     #[inline(always)]
     pub(crate) unsafe fn at(&self, index: u32) -> &T {
-        debug_assert!(index < self.len);
+        debug_assert!(index < self.raw.len);
         // SAFETY: LIST: the value is initialised.
-        unsafe { &*self.start.add(index as usize) }
+        unsafe { &*self.start().add(index as usize) }
     }
 
     /// As [`Table::at`], to change it.
@@ -70,69 +151,37 @@ impl<T: Copy> Table<T> {
     /// `index` is below the length.
     #[inline(always)]
     pub(crate) unsafe fn at_mut(&mut self, index: u32) -> &mut T {
-        debug_assert!(index < self.len);
+        debug_assert!(index < self.raw.len);
         // SAFETY: LIST: the value is initialised.
-        unsafe { &mut *self.start.add(index as usize) }
+        unsafe { &mut *self.start().add(index as usize) }
     }
 
     /// Makes room for `len` values in all; tells whether there is. Amortised O(1) for each value.
+    #[inline(always)]
     pub(crate) fn reserve(&mut self, len: usize, source: &dyn Source) -> bool {
-        if len <= self.capacity as usize {
-            return true;
-        }
-        self.grow(len, source)
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn grow(&mut self, len: usize, source: &dyn Source) -> bool {
-        let doubled = (self.capacity as usize * 2).max(Self::FIRST as usize);
-        [doubled.max(len), len]
-            .into_iter()
-            .any(|capacity| u32::try_from(capacity).is_ok_and(|capacity| self.move_to(capacity, source)))
-    }
-
-    fn move_to(&mut self, capacity: u32, source: &dyn Source) -> bool {
-        let Ok(layout) = Layout::array::<T>(capacity as usize) else {
-            return false;
-        };
-        let start = source.take(layout).cast::<T>();
-        if start.is_null() {
-            return false;
-        }
-        self.replace(start, capacity, source);
-        true
-    }
-
-    /// Moves the values to another block, of at least as many, and gives the old one back.
-    fn replace(&mut self, start: *mut T, capacity: u32, source: &dyn Source) {
-        if self.capacity != 0 {
-            // SAFETY: LIST: `len` values are initialised, and the new block, which is apart, has room for them.
-            unsafe { ptr::copy_nonoverlapping(self.start, start, self.len as usize) };
-        }
-        let len = self.len;
-        self.free(source);
-        (self.start, self.len, self.capacity) = (start, len, capacity);
+        len <= self.capacity() || self.raw.grow(len, Self::WIDTH, source)
     }
 
     /// Appends a value that [`Table::reserve`] has made room for.
     #[inline(always)]
     pub(crate) fn push(&mut self, value: T) {
-        assert!(self.len < self.capacity, "room was reserved");
+        assert!(self.raw.len < self.raw.capacity, "room was reserved");
         // SAFETY: LIST: the place exists and is ours.
-        unsafe { self.start.add(self.len as usize).write(value) };
-        self.len += 1;
+        unsafe { self.start().add(self.len()).write(value) };
+        self.raw.len += 1;
     }
 
     /// Puts a value at `index`, as [`Table::push`] does at the end.
     pub(crate) fn insert(&mut self, index: usize, value: T) {
         self.push(value);
-        self.as_mut_slice()[index..].rotate_right(1);
+        for index in (index + 1..self.len()).rev() {
+            self.as_mut_slice().swap(index, index - 1);
+        }
     }
 
     /// Keeps the first `len` values.
     pub(crate) fn truncate(&mut self, len: usize) {
-        self.len = self.len.min(len as u32);
+        self.raw.len = self.raw.len.min(len as u32);
     }
 
     /// Removes the value at `index`; the last one takes its place.
@@ -150,8 +199,9 @@ impl<T: Copy> Table<T> {
         let mut kept = 0;
         let values = self.as_mut_slice();
         for index in 0..values.len() {
-            if keep(&mut values[index]) {
-                values[kept] = values[index];
+            let mut value = values[index];
+            if keep(&mut value) {
+                values[kept] = value;
                 kept += 1;
             }
         }
@@ -161,39 +211,16 @@ impl<T: Copy> Table<T> {
     /// Makes the table smaller if it is far larger than `len` values need, and moves it to the first place that has room for
     /// it: so that it does not part the memory that a full collection has freed. O(values + free blocks).
     pub(crate) fn settle(&mut self, len: usize, source: &dyn Source) {
-        let wanted = len.max(self.len as usize).max(Self::FIRST as usize) as u32;
-        if self.capacity == 0 {
-            return;
-        }
-        let is_wasteful = self.capacity / 4 > wanted;
-        let capacity = if is_wasteful { wanted * 2 } else { self.capacity };
-        let Ok(layout) = Layout::array::<T>(capacity as usize) else {
-            return;
-        };
-        let start = source.take_outermost(layout, End::First).cast::<T>();
-        if start.is_null() {
-            return;
-        }
-        if is_wasteful || start < self.start {
-            self.replace(start, capacity, source);
-        } else {
-            // SAFETY: the block was taken just now, with this layout.
-            unsafe { source.give(start.cast(), layout) };
-        }
+        self.raw.settle(len, Self::WIDTH, source);
     }
 
     /// Bytes that the table takes.
     pub(crate) fn bytes(&self) -> usize {
-        self.capacity as usize * size_of::<T>()
+        self.capacity() * Self::WIDTH
     }
 
     /// Empties the table and gives its memory back.
     pub(crate) fn free(&mut self, source: &dyn Source) {
-        if self.capacity != 0 {
-            let layout = Layout::array::<T>(self.capacity as usize).expect("it was taken with this layout");
-            // SAFETY: LIST: the block is this table's alone, which forgets it.
-            unsafe { source.give(self.start.cast(), layout) };
-        }
-        *self = Table::EMPTY;
+        self.raw.free(Self::WIDTH, source);
     }
 }

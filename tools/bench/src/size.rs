@@ -5,8 +5,9 @@ use std::{fs, io, path::Path};
 use terrace_measure::table::{Table, grouped};
 
 /// Name in the table and feature of the firmware.
-const SUBJECTS: [(&str, &str); 8] = [
+const SUBJECTS: [(&str, &str); 9] = [
     ("terrace", "terrace"),
+    ("terrace with an arena", "arena"),
     ("talc", "talc"),
     ("rlsf", "rlsf"),
     ("linked_list_allocator", "linked_list_allocator"),

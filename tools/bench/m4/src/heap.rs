@@ -3,7 +3,7 @@
 macro_rules! global {
     ($type:ty, $fresh:expr, |$start:ident, $len:ident| $claim:expr) => {
         #[global_allocator]
-        static HEAP: $type = $fresh;
+        pub static HEAP: $type = $fresh;
 
         /// # Safety
         /// The memory belongs to the heap from now on; called once.

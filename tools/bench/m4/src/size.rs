@@ -4,6 +4,9 @@
 
 extern crate alloc;
 
+#[cfg_attr(feature = "arena", path = "arena.rs")]
+#[cfg_attr(not(feature = "arena"), path = "arena_none.rs")]
+mod arena;
 #[cfg(feature = "bump")]
 mod bump;
 mod heap;
@@ -43,6 +46,7 @@ fn main() -> ! {
         dealloc(two, layout);
         dealloc(one, black_box(Layout::new::<[u32; 25]>()));
     }
+    arena::run();
     loop {
         cortex_m::asm::wfi();
     }

@@ -1,0 +1,3 @@
+//! No arena.
+
+pub fn run() {}
