@@ -317,3 +317,44 @@ fn e4_an_object_pinned_from_birth_without_memory_is_an_error() {
     drop(arena);
     heap.check().unwrap();
 }
+
+#[test]
+fn c16_what_is_leaked_is_pinned_for_good_and_anyone_may_have_it() {
+    use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
+    brand!(Here);
+    let heap = heap(64 << 10);
+    let mut arena = Arena::<Here>::branded(heap).unwrap();
+    let shared: &'static [Plain<AtomicU8>] = arena.enter(|cx| {
+        let mut kept = Vec::new();
+        churn(cx, &mut kept);
+        let buffer = cx
+            .new_slice::<Plain<AtomicU8>>(100, |_, _| Plain(AtomicU8::new(0)))
+            .unwrap();
+        let pinned = cx.pin(buffer.get(cx)).unwrap();
+        let address = pinned.as_ptr();
+        drop((buffer, kept));
+        let shared = pinned.leak();
+        assert_eq!(shared.as_ptr(), address);
+        shared
+    });
+    // Another thread writes while everything else moves.
+    let writer = std::thread::spawn(move || {
+        (0..=255).for_each(|value| shared.iter().for_each(|byte| byte.store(value, Relaxed)))
+    });
+    arena.enter(|cx| {
+        let mut kept = Vec::new();
+        for _ in 0..20 {
+            churn(cx, &mut kept);
+            kept.clear();
+        }
+        assert_eq!(cx.stats().handles, 1);
+    });
+    writer.join().unwrap();
+    drop(arena);
+    assert!(
+        shared.iter().all(|byte| byte.load(Relaxed) == 255),
+        "it outlives the arena"
+    );
+    assert_eq!(Arena::<Here>::branded(heap).err(), Some(ArenaError::BrandTaken));
+    heap.check().unwrap();
+}

@@ -222,7 +222,11 @@ impl<T: Rebind + ?Sized, A: Brand> Weak<T, A> {
 /// A handle that keeps an object where it is. It can be read without the token, in interrupts as well, and its address can be
 /// given to a DMA controller.
 ///
-/// Pinned objects have no slots, and are changed by interior mutability, such as `Cell`.
+/// Pinned objects have no slots, and are changed by interior mutability: by atomics, where an interrupt shares them, see
+/// [`Pinned::leak`]. `Cell`s, such as those of [`Cx::new_buffer`], are for one thread of control and for hardware: while a DMA
+/// controller has the address, nobody else may touch them, and whoever hands it out must keep the handle until the transfer is
+/// over. A handle that is forgotten pins for good, so a driver that owns it while the transfer runs keeps that promise
+/// whatever its user does.
 ///
 /// # Examples
 /// ```
@@ -273,13 +277,42 @@ impl<T: Object + Leaf + ?Sized, A: Brand> Pinned<T, A> {
         // SAFETY: HANDLE, as for `Root`.
         unsafe { cx.object_at(self.entry.position(cx)) }
     }
+
+    /// Pins the object for good: a static can hold the reference, so an interrupt has it, if the type is `Sync`. As with any
+    /// handle that is never dropped, the arena's memory stays, and its brand remains taken. O(1).
+    ///
+    /// # Examples
+    /// ```
+    /// # use terrace::*;
+    /// # static HEAP: CriticalSectionHeap = CriticalSectionHeap::new();
+    /// # terrace::init!(HEAP, 64 * 1024).unwrap();
+    /// # let mut arena = Arena::new(&HEAP).unwrap();
+    /// use std::sync::OnceLock; // on bare metal, a `critical_section::Mutex`
+    /// use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
+    ///
+    /// static RECEIVED: OnceLock<&'static [Plain<AtomicU8>]> = OnceLock::new();
+    ///
+    /// arena.enter(|cx| {
+    ///     let buffer = cx.new_slice::<Plain<AtomicU8>>(16, |_, _| Plain(AtomicU8::new(0)))?;
+    ///     RECEIVED.set(cx.pin(buffer.get(cx))?.leak()).unwrap();
+    ///     Ok::<_, OutOfMemory>(())
+    /// }).unwrap();
+    /// // An interrupt, a thread or another core:
+    /// RECEIVED.get().unwrap()[0].store(1, Relaxed);
+    /// ```
+    pub fn leak(self) -> &'static T {
+        let value = self.value;
+        core::mem::forget(self);
+        // SAFETY: as in `deref`, and the handle's entry, which is never given up, keeps the object and the arena's memory.
+        unsafe { value.as_ref() }
+    }
 }
 
 impl<T: ?Sized, A: Brand> Drop for Pinned<T, A> {
     fn drop(&mut self) {
         let state = A::state();
-        // SAFETY: OWNED: as for the entry, which is dropped after this.
         if !state.is_busy() {
+            // SAFETY: OWNED: as for the entry, which is dropped after this.
             unsafe { (*state.collector()).handles.unpin() };
         }
     }
