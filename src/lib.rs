@@ -73,6 +73,8 @@ pub use arena::brand::BrandState;
 pub use arena::brand::{Brand, Main};
 pub use arena::collections::element::Element;
 pub use arena::collections::intern::Symbol;
+pub use arena::collections::key::{Key, Query, Text};
+pub use arena::collections::map::{GcMap, GcMapIter};
 pub use arena::collections::string::{GcString, GcStringWriter};
 pub use arena::collections::vec::{GcVec, GcVecIter};
 pub use arena::cx::{Cx, Generation, size_of_object};

@@ -54,6 +54,14 @@ impl<'g, T: ?Sized, A> Slot<'g, T, A> {
     }
 }
 
+impl<T: ?Sized, A> Slot<'_, T, A> {
+    /// The position of the object that the slot refers to, or 0.
+    #[inline(always)]
+    pub(super) fn position(&self) -> u32 {
+        self.position.get()
+    }
+}
+
 impl<'g, T: Object + ?Sized, A: Brand> Slot<'g, T, A> {
     /// A slot that refers to an object.
     #[inline(always)]

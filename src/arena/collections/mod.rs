@@ -5,6 +5,7 @@
 //!   buffer.rs    the object in which elements lie: growing, with what was written to it before the window
 //!     vec.rs     GcVec       elements in a row
 //!     string.rs  GcString    text that grows at its end
+//!     map.rs     GcMap       values by key: on top of GcVec; key.rs tells what can be a key
 //!   intern.rs    Symbol, and strings of which there is one for each text
 //! ```
 //!
@@ -16,5 +17,7 @@
 pub(crate) mod buffer;
 pub(crate) mod element;
 pub(crate) mod intern;
+pub(crate) mod key;
+pub(crate) mod map;
 pub(crate) mod string;
 pub(crate) mod vec;

@@ -207,6 +207,38 @@ impl<'g, T: Element, A: Brand> GcVec<'g, T, A> {
         self.buffer.reserve(cx, needed, Growth::Amortised)
     }
 
+    /// Makes it `len` elements long: takes elements off the end, or adds as many as `init` returns.
+    ///
+    /// # Errors
+    /// There is no room without a collection; `init` was not called then.
+    pub fn try_resize_with(&self, cx: &'g Cx<A>, len: usize, mut init: impl FnMut() -> T) -> Result<(), Full<()>> {
+        self.truncate(cx, len);
+        self.buffer.reserve(cx, Some(len), Growth::Exact)?;
+        for index in self.len(cx)..len {
+            let value = init();
+            // `init` may have changed the vector.
+            if self.len(cx) != index || index == self.capacity(cx) {
+                break;
+            }
+            // SAFETY: there is room for it, and from then on one more element is a value.
+            unsafe {
+                self.buffer.write(cx, index, value);
+                self.buffer.set_len(cx, index + 1);
+            }
+        }
+        Ok(())
+    }
+
+    /// Bytes of a buffer of exactly this capacity; 0 if there is one.
+    pub(super) fn growth_exact(&self, cx: &'g Cx<A>, capacity: usize) -> usize {
+        self.buffer.growth(cx, Some(capacity), Growth::Exact)
+    }
+
+    /// Makes it the other vector.
+    pub(super) fn replace(&self, cx: &'g Cx<A>, other: Self) {
+        self.buffer.replace(cx, other.buffer);
+    }
+
     /// Bytes that adding so many elements takes: when [`Cx::reserve`] has made room for them, and nothing else was allocated
     /// since, it cannot fail. 0 if there is room; `usize::MAX` if no object can be so large.
     pub fn growth(&self, cx: &'g Cx<A>, additional: usize) -> usize {
