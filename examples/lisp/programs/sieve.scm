@@ -1,0 +1,11 @@
+; How many primes there are below n, by the sieve of Eratosthenes; several times.
+(define (sieve n)
+  (let ((composite (make-vector n #f)))
+    (do ((i 2 (+ i 1)) (count 0 (if (vector-ref composite i) count (+ count 1))))
+        ((= i n) count)
+      (unless (vector-ref composite i)
+        (do ((j (* i i) (+ j i))) ((>= j n))
+          (vector-set! composite j #t))))))
+(define (repeat n f)
+  (if (= n 1) (f) (begin (f) (repeat (- n 1) f))))
+(repeat 300 (lambda () (sieve 1000)))
