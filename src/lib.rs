@@ -101,6 +101,7 @@ pub use base::lock::NoLock;
 #[cfg(feature = "spin")]
 pub use base::lock::Spin;
 pub use gc::event::{ArenaEvent, ArenaSink, Clock, CollectionCause, REMEMBERED, Reason};
+pub use gc::verify::{ArenaFault, ArenaFaultKind};
 pub use gc::visit::Visitor;
 #[cfg(feature = "critical-section")]
 pub use heap::CriticalSectionHeap;

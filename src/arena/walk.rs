@@ -6,6 +6,7 @@ use super::brand::{Brand, Main};
 use super::cx::{Cx, Generation};
 use crate::base::granule::GRANULE;
 use crate::gc::object::{self, Descriptor};
+use crate::gc::verify::ArenaFault;
 use crate::gc::walk::each_reference;
 
 impl<A: Brand> Cx<A> {
@@ -40,6 +41,34 @@ impl<A: Brand> Cx<A> {
             at: 0,
             end: 0,
         }
+    }
+}
+
+impl<A: Brand> Cx<A> {
+    /// Verifies what the collector relies on: headers, lengths, live bits, slots, handles, gaps. Young objects are not looked
+    /// at, as in [`Cx::walk`]. Under feature `check`, all of that is verified in and after every collection as well.
+    ///
+    /// It finds memory that was overwritten, by code that is `unsafe` or by a DMA controller, and does not follow what it has
+    /// not verified; that an object's header leads to what looks like a type's description by chance, nobody can tell.
+    /// Does not panic. O(objects + slots + bricks). Not for interrupts.
+    ///
+    /// # Errors
+    /// The first broken rule, with the address of the evidence. The arena is of no use any more then: the next collection may
+    /// follow what was overwritten.
+    ///
+    /// # Examples
+    /// ```
+    /// # use terrace::*;
+    /// # static HEAP: CriticalSectionHeap = CriticalSectionHeap::new();
+    /// # terrace::init!(HEAP, 64 * 1024).unwrap();
+    /// # let mut arena = Arena::new(&HEAP).unwrap();
+    /// arena.enter(|cx| {
+    ///     cx.collect(Generation::Young);
+    ///     cx.verify()
+    /// }).unwrap();
+    /// ```
+    pub fn verify(&self) -> Result<(), ArenaFault> {
+        self.collector().verify()
     }
 }
 

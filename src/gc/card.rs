@@ -178,7 +178,7 @@ unsafe fn visit_brick(segment: &Segment, brick: u32, progress: &mut Progress, vi
 ///
 /// # Safety
 /// As for [`visit_dirty`].
-unsafe fn start_of_walk(space: &Space, segment: &Segment, brick: u32) -> u32 {
+pub(super) unsafe fn start_of_walk(space: &Space, segment: &Segment, brick: u32) -> u32 {
     let lowest = segment.start >> BRICK_SHIFT;
     // SAFETY: SPACE: the entries of the segment's bricks exist.
     unsafe {

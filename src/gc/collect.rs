@@ -115,7 +115,7 @@ impl Collector {
             let count = &mut self.counters.collections[generation as usize];
             *count = count.wrapping_add(1);
             #[cfg(feature = "check")]
-            self.verify();
+            self.verify_all();
             Collector::observe(NonNull::from_mut(self), Moment::End);
         }
         core::mem::forget(unfinished);
@@ -128,7 +128,11 @@ impl Collector {
     unsafe fn decide(&mut self, generation: u8, ending: Ending) -> Outcome {
         // SAFETY: the phases come in order, and the rest is the caller's.
         unsafe {
+            #[cfg(feature = "check")]
+            self.verify_live();
             let plan = self.plan(generation);
+            #[cfg(feature = "check")]
+            self.verify_plan(generation);
             self.counters.pinned = self.pins.len() as u32;
             Collector::observe(NonNull::from_mut(self), Moment::Planned(&plan));
             let dead = plan.extent - plan.live;
@@ -141,6 +145,8 @@ impl Collector {
             if compacted {
                 self.relocate(generation);
                 self.compact(generation);
+                #[cfg(feature = "check")]
+                self.verify_live();
                 self.counters.compactions = self.counters.compactions.wrapping_add(1);
                 self.counters.moved = self.counters.moved.wrapping_add(plan.moving << GRANULE_SHIFT);
             } else {

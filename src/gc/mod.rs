@@ -47,8 +47,9 @@ pub(crate) mod segment;
 pub(crate) mod source;
 pub(crate) mod space;
 mod table;
+pub(crate) mod verify;
 #[cfg(feature = "check")]
-mod verify;
+mod verify_phases;
 pub(crate) mod visit;
 pub(crate) mod walk;
 

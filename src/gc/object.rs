@@ -85,6 +85,13 @@ impl Descriptor {
         }
     }
 
+    /// Whether the figures agree with each other, as those of every descriptor do.
+    pub(crate) const fn is_sound(&self) -> bool {
+        let (offset, element) = (self.offset as usize, self.element as usize);
+        let is_sized = self.granules as usize == granules(offset + element);
+        HEADER <= offset && offset <= HEADER + GRANULE && element < 1 << 30 && (self.is_slice() || is_sized)
+    }
+
     /// Whether the objects are slices.
     pub(crate) const fn is_slice(&self) -> bool {
         self.granules == 0

@@ -41,9 +41,6 @@ pub(super) enum Task {
     Sever,
     /// Telling a function of the positions.
     Look(super::walk::Look),
-    /// Verifying that positions are those of live objects.
-    #[cfg(feature = "check")]
-    Verify(super::verify::Verifier),
 }
 
 impl Visitor {
@@ -82,8 +79,6 @@ impl Visitor {
             Task::Relocate(forward) => slot.set(unsafe { forward.position(position) }),
             Task::Sever => slot.set(0),
             Task::Look(look) => look.tell(position),
-            #[cfg(feature = "check")]
-            Task::Verify(verifier) => verifier.edge(position),
         }
     }
 
