@@ -212,19 +212,6 @@ unsafe fn firsts<'a>(space: &Space, segment: &Segment) -> &'a mut [u8] {
     unsafe { core::slice::from_raw_parts_mut(space.firsts.add(first as usize), (end - first) as usize) }
 }
 
-/// Writes the entries of a segment anew, from what lives in it.
-///
-/// # Safety
-/// SPACE and LIVE hold for the segment, and the bits are those after the collection.
-pub(super) unsafe fn note_starts(space: &Space, segment: &Segment) {
-    // SAFETY: the caller's.
-    unsafe {
-        forget_starts(space, segment);
-        segment.each_live(space, |position, _| note_start(space, position));
-        link_starts(space, segment);
-    }
-}
-
 /// Empties the entries of a segment.
 ///
 /// # Safety

@@ -199,8 +199,8 @@ impl Collector {
                 if !segment.is_large {
                     segment.list_gaps(&space);
                 }
-                if !is_moved {
-                    card::note_starts(&space, segment);
+                if is_condemned && !is_moved {
+                    card::link_starts(&space, segment);
                 }
                 (segment.is_touched, segment.is_filled) = (false, false);
             }

@@ -215,6 +215,7 @@ impl Collector {
         unsafe {
             self.space.clear_live(segment.start, segment.end);
             card::clean(&self.space, &segment);
+            card::forget_starts(&self.space, &segment);
         }
         let index = self.segments.as_slice().partition_point(|other| other.start < start);
         self.segments.insert(index, segment);

@@ -3,6 +3,7 @@
 //! A destructor is user code, so it does not run in a collection. An object that is found dead is *dying* from then on: its
 //! slots are emptied and its memory stays, until a poll has run its destructor.
 
+use super::card;
 use super::object::{self, Descriptor};
 use super::source::Source;
 use super::space::Space;
@@ -94,6 +95,7 @@ impl Drops {
                 if *entry & DYING == 0 && !space.is_live(*entry) {
                     let object = space.at(*entry);
                     space.set_live(*entry, *entry + object::size(object));
+                    card::note_start(space, *entry);
                     object::trace(object, sever);
                     *entry |= DYING;
                     self.dying += 1;

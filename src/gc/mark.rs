@@ -25,6 +25,7 @@ impl Collector {
             for segment in self.segments.as_slice() {
                 if segment.generation <= generation {
                     self.space.clear_live(segment.start, segment.end);
+                    card::forget_starts(&self.space, segment);
                 }
             }
             let mut visitor = self.visitor(Task::Mark);

@@ -3,6 +3,7 @@
 use core::cell::Cell;
 
 use super::brick::Forward;
+use super::card;
 use super::object;
 use super::space::Space;
 use crate::base::prefetch::prefetch;
@@ -112,6 +113,7 @@ impl Visitor {
             self.found = true;
             let object = self.space.at(position);
             self.space.set_live(position, position + object::size(object));
+            card::note_start(&self.space, position);
             if object::descriptor(object).trace.is_some() {
                 self.push(position);
             }
