@@ -41,7 +41,7 @@ impl<'g> Compiler<'g> {
     }
 
     /// The elements of a list of exactly `N`.
-    fn list<const N: usize>(&self, list: Value<'g>) -> Option<[Value<'g>; N]> {
+    pub fn list<const N: usize>(&self, list: Value<'g>) -> Option<[Value<'g>; N]> {
         let mut elements = list.elements(self.w.cx);
         let mut array = [Value::Nil; N];
         for place in &mut array {
@@ -50,7 +50,7 @@ impl<'g> Compiler<'g> {
         matches!(elements.rest, Value::Nil).then_some(array)
     }
 
-    fn unspecified(&mut self, then: Then) -> Result<'g, ()> {
+    pub fn unspecified(&mut self, then: Then) -> Result<'g, ()> {
         self.constant(Value::Unspecified)?;
         self.then(then)
     }
@@ -126,7 +126,7 @@ impl<'g> Compiler<'g> {
     }
 
     /// Loads the initial value of a variable; a procedure is named like it.
-    fn initial(&mut self, name: Option<Ref<'g>>, expression: Value<'g>) -> Result<'g, ()> {
+    pub fn initial(&mut self, name: Option<Ref<'g>>, expression: Value<'g>) -> Result<'g, ()> {
         if let Some((head, rest)) = expression.pair(self.w.cx)
             && head.symbol(self.w.cx) == Some("lambda")
             && let Some((parameters, body)) = rest.pair(self.w.cx)
@@ -239,7 +239,7 @@ impl<'g> Compiler<'g> {
     }
 
     /// Puts the accumulator into a variable of this frame.
-    fn define_local(&mut self, name: Ref<'g>) -> Result<'g, ()> {
+    pub fn define_local(&mut self, name: Ref<'g>) -> Result<'g, ()> {
         match self.resolve(name)?.map(|binding| binding.place) {
             Some(Place::Local(index)) => self.emit(Op::SetLocalVariable(index)),
             _ => unreachable!("the variable was bound before"),
@@ -247,7 +247,7 @@ impl<'g> Compiler<'g> {
     }
 
     /// Ends a scope that began with so many locals, at this depth.
-    fn leave(&mut self, count: usize, depth: usize, then: Then) -> Result<'g, ()> {
+    pub fn leave(&mut self, count: usize, depth: usize, then: Then) -> Result<'g, ()> {
         if then == Then::Return {
             let function = self.function();
             function.locals.truncate(count);
@@ -255,101 +255,6 @@ impl<'g> Compiler<'g> {
             return Ok(());
         }
         self.function().unbind(count, depth)
-    }
-
-    /// Name and initial expression.
-    fn binding(&mut self, binding: Value<'g>) -> Result<'g, (Ref<'g>, Value<'g>)> {
-        match self.list::<2>(binding) {
-            Some([name, expression]) => Ok((self.name(name)?, expression)),
-            None => syntax("a binding is a name and a value", binding),
-        }
-    }
-
-    fn parallel(&mut self, form: Value<'g>, arguments: Value<'g>, then: Then) -> Result<'g, ()> {
-        let cx = self.w.cx;
-        let Some((bindings, body)) = arguments.pair(cx) else {
-            return syntax("let without bindings", form);
-        };
-        if bindings.symbol(cx).is_some() {
-            return self.named(form, bindings, body, then);
-        }
-        let (count, depth) = (self.function().locals.len(), self.function().depth);
-        let mut names = Vec::new();
-        for binding in bindings.elements(cx) {
-            let (name, expression) = self.binding(binding)?;
-            self.initial(Some(name), expression)?;
-            let is_variable = self.assigns(body, name, 100);
-            self.function().bind(None, is_variable)?;
-            push(&mut names, name)?;
-        }
-        for (local, name) in self.function().locals[count..].iter_mut().zip(names) {
-            local.name = Some(name);
-        }
-        self.body(body, then)?;
-        self.leave(count, depth, then)
-    }
-
-    /// A loop: a procedure that is called at once and knows itself by name.
-    fn named(&mut self, form: Value<'g>, name: Value<'g>, rest: Value<'g>, then: Then) -> Result<'g, ()> {
-        let cx = self.w.cx;
-        let Some((bindings, body)) = rest.pair(cx) else {
-            return syntax("let without bindings", form);
-        };
-        let name = self.name(name)?;
-        self.begin_call()?;
-        let mut count = 0;
-        let (mut parameters, mut last) = (Value::Nil, None);
-        for binding in bindings.elements(cx) {
-            let (parameter, expression) = self.binding(binding)?;
-            self.initial(Some(parameter), expression)?;
-            self.function().push()?;
-            let pair = self.w.cons(Value::Object(parameter), Value::Nil)?;
-            match last {
-                None => parameters = pair,
-                Some((_, tail)) => pair.store(cx, tail),
-            }
-            last = pair.fields();
-            count += 1;
-        }
-        self.lambda(Some(name), Some(name), parameters, body)?;
-        self.end_call(count, then)
-    }
-
-    fn sequential(&mut self, form: Value<'g>, arguments: Value<'g>, then: Then) -> Result<'g, ()> {
-        let cx = self.w.cx;
-        let Some((bindings, body)) = arguments.pair(cx) else {
-            return syntax("let* without bindings", form);
-        };
-        let (count, depth) = (self.function().locals.len(), self.function().depth);
-        for binding in bindings.elements(cx) {
-            let (name, expression) = self.binding(binding)?;
-            self.initial(Some(name), expression)?;
-            // Later bindings may assign to it as well.
-            let is_variable = self.assigns(arguments, name, 100);
-            self.function().bind(Some(name), is_variable)?;
-        }
-        self.body(body, then)?;
-        self.leave(count, depth, then)
-    }
-
-    fn recursive(&mut self, form: Value<'g>, arguments: Value<'g>, then: Then) -> Result<'g, ()> {
-        let cx = self.w.cx;
-        let Some((bindings, body)) = arguments.pair(cx) else {
-            return syntax("letrec without bindings", form);
-        };
-        let (count, depth) = (self.function().locals.len(), self.function().depth);
-        for binding in bindings.elements(cx) {
-            let (name, _) = self.binding(binding)?;
-            self.emit(Op::Unassigned)?;
-            self.function().bind(Some(name), true)?;
-        }
-        for binding in bindings.elements(cx) {
-            let (name, expression) = self.binding(binding)?;
-            self.initial(Some(name), expression)?;
-            self.define_local(name)?;
-        }
-        self.body(body, then)?;
-        self.leave(count, depth, then)
     }
 
     fn clauses(&mut self, clauses: Value<'g>, then: Then) -> Result<'g, ()> {
@@ -516,100 +421,6 @@ impl<'g> Compiler<'g> {
         self.function().land(exit);
         self.sequence(result, then)?;
         self.leave(count, depth, then)
-    }
-
-    /// A quasi-quotation within `level` of them: a constant, or conses of what is constant and what is not.
-    fn template(&mut self, template: Value<'g>, level: u32) -> Result<'g, ()> {
-        let cx = self.w.cx;
-        if !self.has_unquote(template, 100) {
-            return self.constant(template);
-        }
-        if let Some([inner]) = self.tagged(template, "unquote") {
-            if level == 1 {
-                return self.expression(inner, Then::Continue);
-            }
-            return self.nested("unquote", inner, level - 1);
-        }
-        if let Some([inner]) = self.tagged(template, "quasiquote") {
-            return self.nested("quasiquote", inner, level + 1);
-        }
-        if template.vector(cx).is_some() {
-            return syntax("a vector with values in it is made by vector", template);
-        }
-        let depth = self.function().depth;
-        let (mut spliced, mut rest) = (Vec::new(), template);
-        while let Some((head, tail)) = rest.pair(cx) {
-            if self.tagged(rest, "unquote").is_some() || self.tagged(rest, "quasiquote").is_some() {
-                break; // behind a dot
-            }
-            let inner = self.tagged(head, "unquote-splicing").filter(|_| level == 1);
-            push(&mut spliced, inner.is_some())?;
-            match inner {
-                Some([inner]) => {
-                    self.begin_call()?;
-                    self.expression(inner, Then::Continue)?;
-                }
-                None => self.template(head, level)?,
-            }
-            self.function().push()?;
-            rest = tail;
-        }
-        self.template(rest, level)?;
-        while let Some(is_spliced) = spliced.pop() {
-            if is_spliced {
-                self.function().push()?;
-                let append = Value::Object(self.w.symbol("append")?);
-                let index = self.function().constant(append)?;
-                self.emit(Op::Global(index))?;
-                self.end_call(2, Then::Continue)?;
-            } else {
-                self.emit(Op::Cons)?;
-                self.function().depth -= 1;
-            }
-        }
-        debug_assert_eq!(self.function().depth, depth);
-        Ok(())
-    }
-
-    /// `(name inner)`, with what is inside at another level.
-    fn nested(&mut self, name: &str, inner: Value<'g>, level: u32) -> Result<'g, ()> {
-        let name = Value::Object(self.w.symbol(name)?);
-        self.constant(name)?;
-        self.function().push()?;
-        self.template(inner, level)?;
-        self.function().push()?;
-        self.constant(Value::Nil)?;
-        self.emit(Op::Cons)?;
-        self.emit(Op::Cons)?;
-        self.function().depth -= 2;
-        Ok(())
-    }
-
-    /// The argument of `(name argument)`.
-    fn tagged(&self, datum: Value<'g>, name: &str) -> Option<[Value<'g>; 1]> {
-        let (head, tail) = datum.pair(self.w.cx)?;
-        if head.symbol(self.w.cx) != Some(name) {
-            return None;
-        }
-        self.list::<1>(tail)
-    }
-
-    fn has_unquote(&self, datum: Value<'g>, depth: u32) -> bool {
-        let cx = self.w.cx;
-        let is_unquote =
-            |value: Value<'g>| matches!(value.symbol(cx), Some("unquote" | "unquote-splicing" | "quasiquote"));
-        if depth == 0 {
-            return true;
-        }
-        if let Some(elements) = datum.vector(cx) {
-            return elements
-                .iter()
-                .any(|field| self.has_unquote(Value::of(cx, field), depth - 1));
-        }
-        let mut elements = datum.elements(cx);
-        elements
-            .by_ref()
-            .any(|element| is_unquote(element) || self.has_unquote(element, depth - 1))
     }
 }
 

@@ -1,7 +1,7 @@
 //! A small Scheme whose every value lies in an arena.
 //!
 //! ```text
-//!   text -- reader --> data -- compiler, forms --> code -- machine --> value
+//!   text -- reader --> data -- compiler --> code -- machine --> value
 //!                       all of it objects, in one window after another
 //!   scheme     the interpreter from outside: windows, safe points, what to do when there is no room
 //!   window     the interpreter in a window: the state, symbols, making objects
@@ -20,6 +20,7 @@
     reason = "an error holds its words, so that it needs no memory"
 )]
 
+mod bindings;
 mod code;
 mod compiler;
 mod error;
@@ -31,6 +32,7 @@ mod print;
 mod reader;
 #[allow(clippy::module_inception, reason = "the noun of this file is the module's")]
 mod scheme;
+mod template;
 mod value;
 mod window;
 
