@@ -57,7 +57,7 @@ pub trait Contestant: 'static {
     fn collect(_: &mut Self::Session<'_>) {}
 }
 
-/// Objects in a window.
+/// Objects in a window. What makes objects is inlined, so that being generic costs nobody anything.
 pub trait Window {
     type Tree;
     type Node;

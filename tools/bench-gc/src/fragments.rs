@@ -18,8 +18,23 @@ const REGION: usize = 8 << 20;
 /// Blocks that are asked for, bytes.
 const ASKED: [usize; 4] = [4 << 10, 16 << 10, 64 << 10, 256 << 10];
 
-/// Of the blocks that are left, so many in 1000 are pinned.
-const PINNED: [usize; 3] = [0, 10, 50];
+/// Which of the blocks that are left are pinned.
+#[derive(Clone, Copy)]
+struct Pins {
+    /// So many in 1000.
+    per_mille: usize,
+    /// They are made as pinned ones, rather than pinned where they happen to lie.
+    from_birth: bool,
+}
+
+#[rustfmt::skip]
+const PINS: [(&str, Pins); 5] = [
+    ("terrace, in an arena", Pins { per_mille: 0, from_birth: false }),
+    ("the same, 1 % of the blocks pinned later", Pins { per_mille: 10, from_birth: false }),
+    ("the same, 5 % of the blocks pinned later", Pins { per_mille: 50, from_birth: false }),
+    ("the same, 1 % pinned from birth", Pins { per_mille: 10, from_birth: true }),
+    ("the same, 5 % pinned from birth", Pins { per_mille: 50, from_birth: true }),
+];
 
 type Lock = spin::Mutex<()>;
 
@@ -59,12 +74,8 @@ pub fn run(options: &Options) -> io::Result<()> {
     for (name, measure) in natives {
         table.row(name, percents(&measure));
     }
-    for pinned in PINNED {
-        let name = match pinned {
-            0 => "terrace, in an arena".to_owned(),
-            _ => format!("the same, {} % of the blocks pinned", pinned / 10),
-        };
-        table.row(name, percents(&|asked, random| managed(asked, pinned, random)));
+    for (name, pins) in PINS {
+        table.row(name, percents(&|asked, random| managed(asked, pins, random)));
     }
     println!("{table}");
     Ok(())
@@ -98,12 +109,12 @@ fn native<S: Subject>(asked: usize, mut random: Random) -> Outcome {
         assert!(heap.claim(region.start(), region.len()), "{} takes the region", S::NAME);
         let mut dead = Vec::new();
         loop {
-            let layout = layout(size(&mut random));
+            let (layout, lives) = (layout(size(&mut random)), random.one_in(10));
             let block = heap.alloc(layout);
             if block.is_null() {
                 break;
             }
-            if random.one_in(10) {
+            if lives {
                 live += layout.size();
             } else {
                 dead.push((block, layout));
@@ -120,38 +131,48 @@ fn native<S: Subject>(asked: usize, mut random: Random) -> Outcome {
     }
 }
 
-fn managed(asked: usize, pinned: usize, random: Random) -> Outcome {
+fn managed(asked: usize, pins: Pins, random: Random) -> Outcome {
     let region = Region::new(REGION);
     let heap: &'static SpinHeap = Box::leak(Box::new(SpinHeap::new()));
     // SAFETY: the region outlives the arena, and the heap is used by nobody afterwards.
     unsafe { heap.claim_raw(region.start(), region.len()) }.expect("a region for a heap");
     let mut arena = Arena::new(heap).expect("one arena at a time");
-    arena.enter(|cx| fragment(cx, asked, pinned, random))
+    arena.enter(|cx| fragment(cx, asked, pins, random))
 }
 
-fn fragment(cx: &mut Cx, asked: usize, pinned: usize, mut random: Random) -> Outcome {
+fn fragment(cx: &mut Cx, asked: usize, pins: Pins, mut random: Random) -> Outcome {
     type Places = [Slot<'static, [Byte]>];
     let places: Root<Places> = cx
         .new_slice::<Slot<[Byte]>>(REGION / 256, |_, _| Slot::null())
         .expect("room for a table");
-    // Whoever pins does so before memory is full.
-    let (mut live, mut dead, mut pins) = (size_of_val(places.get(cx).get()), Vec::new(), Vec::new());
+    let (mut live, mut dead) = (size_of_val(places.get(cx).get()), Vec::new());
+    let (mut pinned, mut chance) = (Vec::new(), Random::new(1));
     for place in 0.. {
-        let Ok(block) = cx.new_buffer(size(&mut random)) else {
-            break;
-        };
-        let block = block.get(cx);
-        places.get(cx)[place].set(cx, Some(block));
-        if !random.one_in(10) {
-            dead.push(place);
-            continue;
-        }
-        live += block.len();
-        if random.below(1000) < pinned {
-            let Ok(pin) = cx.pin(block) else {
+        let (bytes, lives) = (size(&mut random), random.one_in(10));
+        let is_pinned = lives && chance.below(1000) < pins.per_mille;
+        if is_pinned && pins.from_birth {
+            let Ok(pin) = cx.new_pinned_buffer(bytes) else {
                 break;
             };
-            pins.push(pin);
+            pinned.push(pin);
+        } else {
+            let Ok(block) = cx.new_buffer(bytes) else {
+                break;
+            };
+            let block = block.get(cx);
+            places.get(cx)[place].set(cx, Some(block));
+            if is_pinned {
+                // Before memory is full: a pin needs some.
+                let Ok(pin) = cx.pin(block) else {
+                    break;
+                };
+                pinned.push(pin);
+            }
+        }
+        if lives {
+            live += bytes;
+        } else {
+            dead.push(place);
         }
     }
     for place in dead {

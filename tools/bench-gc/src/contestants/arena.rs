@@ -140,6 +140,7 @@ impl<'g> Window for View<'g> {
     type Small = Gc<'g, Small>;
     type Link = Gc<'g, Link<'g>>;
 
+    #[inline(always)]
     fn tree(&mut self, children: Option<(Self::Tree, Self::Tree)>) -> Self::Tree {
         Gc::new(self.mc, Tree { children })
     }
@@ -156,6 +157,7 @@ impl<'g> Window for View<'g> {
         self.kept.tree.get().map_or(0, |tree| tree.count())
     }
 
+    #[inline(always)]
     fn node(&mut self, children: Option<(Self::Node, Self::Node)>) -> Self::Node {
         let (left, right) = children.unzip();
         let _data = [0; 2];
@@ -186,6 +188,7 @@ impl<'g> Window for View<'g> {
         self.kept.node.get().map_or(0, |node| node.borrow().count())
     }
 
+    #[inline(always)]
     fn small(&mut self, id: u64) -> Self::Small {
         Gc::new(self.mc, Small { id, _data: [id; 2] })
     }
@@ -198,6 +201,7 @@ impl<'g> Window for View<'g> {
         self.kept.small.borrow()[place].map(|small| small.id)
     }
 
+    #[inline(always)]
     fn link(&mut self, value: u32, depth: u32, next: Option<Self::Link>) -> Self::Link {
         Gc::new(self.mc, Link { value, depth, next })
     }
@@ -228,6 +232,7 @@ impl<'g> Window for View<'g> {
 impl<'g> Cyclic for View<'g> {
     type Knot = GcRefLock<'g, Knot<'g>>;
 
+    #[inline(always)]
     fn knot(&mut self, value: u64) -> Self::Knot {
         let next = None;
         Gc::new(self.mc, RefLock::new(Knot { value, next }))

@@ -108,6 +108,7 @@ impl<'b> Window for Kept<'b> {
     type Small = &'b Small;
     type Link = &'b Link<'b>;
 
+    #[inline(always)]
     fn tree(&mut self, children: Option<(Self::Tree, Self::Tree)>) -> Self::Tree {
         self.bump.alloc(Tree { children })
     }
@@ -124,6 +125,7 @@ impl<'b> Window for Kept<'b> {
         self.tree.map_or(0, Tree::count)
     }
 
+    #[inline(always)]
     fn node(&mut self, children: Option<(Self::Node, Self::Node)>) -> Self::Node {
         let (left, right) = children.unzip();
         let (left, right, _data) = (Cell::new(left), Cell::new(right), [0; 2]);
@@ -151,6 +153,7 @@ impl<'b> Window for Kept<'b> {
         self.node.map_or(0, Node::count)
     }
 
+    #[inline(always)]
     fn small(&mut self, id: u64) -> Self::Small {
         self.bump.alloc(Small { id, _data: [id; 2] })
     }
@@ -163,6 +166,7 @@ impl<'b> Window for Kept<'b> {
         self.small[place].map(|small| small.id)
     }
 
+    #[inline(always)]
     fn link(&mut self, value: u32, depth: u32, next: Option<Self::Link>) -> Self::Link {
         self.bump.alloc(Link { value, depth, next })
     }
@@ -193,6 +197,7 @@ impl<'b> Window for Kept<'b> {
 impl<'b> Cyclic for Kept<'b> {
     type Knot = &'b Knot<'b>;
 
+    #[inline(always)]
     fn knot(&mut self, value: u64) -> Self::Knot {
         let next = Cell::new(None);
         self.bump.alloc(Knot { value, next })

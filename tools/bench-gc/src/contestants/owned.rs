@@ -68,6 +68,7 @@ impl Window for Kept {
     type Small = Box<Small>;
     type Link = Box<Link>;
 
+    #[inline(always)]
     fn tree(&mut self, children: Option<(Box<Tree>, Box<Tree>)>) -> Box<Tree> {
         Box::new(Tree { children })
     }
@@ -84,6 +85,7 @@ impl Window for Kept {
         self.tree.as_ref().map_or(0, |tree| tree.count())
     }
 
+    #[inline(always)]
     fn node(&mut self, children: Option<(Box<Node>, Box<Node>)>) -> Box<Node> {
         let (left, right) = children.unzip();
         let _data = [0; 2];
@@ -109,6 +111,7 @@ impl Window for Kept {
         self.node.as_ref().map_or(0, |node| node.count())
     }
 
+    #[inline(always)]
     fn small(&mut self, id: u64) -> Box<Small> {
         Box::new(Small { id, _data: [id; 2] })
     }
@@ -121,6 +124,7 @@ impl Window for Kept {
         self.small[place].as_ref().map(|small| small.id)
     }
 
+    #[inline(always)]
     fn link(&mut self, value: u32, depth: u32, next: Option<Box<Link>>) -> Box<Link> {
         Box::new(Link { value, depth, next })
     }

@@ -97,6 +97,7 @@ impl Window for Kept {
     type Small = Pointer<Small>;
     type Link = Pointer<Link>;
 
+    #[inline(always)]
     fn tree(&mut self, children: Option<(Pointer<Tree>, Pointer<Tree>)>) -> Pointer<Tree> {
         Pointer::new(Tree { children })
     }
@@ -113,6 +114,7 @@ impl Window for Kept {
         self.tree.as_ref().map_or(0, |tree| tree.count())
     }
 
+    #[inline(always)]
     fn node(&mut self, children: Option<(Pointer<Node>, Pointer<Node>)>) -> Pointer<Node> {
         let (left, right) = children.unzip();
         let (left, right, _data) = (Cell::new(left), Cell::new(right), [0; 2]);
@@ -140,6 +142,7 @@ impl Window for Kept {
         self.node.as_ref().map_or(0, |node| node.count())
     }
 
+    #[inline(always)]
     fn small(&mut self, id: u64) -> Pointer<Small> {
         Pointer::new(Small { id, _data: [id; 2] })
     }
@@ -152,6 +155,7 @@ impl Window for Kept {
         self.small.borrow()[place].as_ref().map(|small| small.id)
     }
 
+    #[inline(always)]
     fn link(&mut self, value: u32, depth: u32, next: Option<Pointer<Link>>) -> Pointer<Link> {
         Pointer::new(Link { value, depth, next })
     }
@@ -183,6 +187,7 @@ impl Window for Kept {
 impl Cyclic for Kept {
     type Knot = Pointer<Knot>;
 
+    #[inline(always)]
     fn knot(&mut self, value: u64) -> Pointer<Knot> {
         let next = Cell::new(None);
         Pointer::new(Knot { value, next })

@@ -55,6 +55,7 @@ impl Window for Session<'_> {
     type Small = Root<Small>;
     type Link = Root<Link<'static>>;
 
+    #[inline(always)]
     fn tree(&mut self, children: Option<(Self::Tree, Self::Tree)>) -> Self::Tree {
         let tree = match children {
             Some((left, right)) => self.cx.new::<Tree>(|g| Tree {
@@ -84,6 +85,7 @@ impl Window for Session<'_> {
             .map_or(0, |tree| Tree::count(tree.get(self.cx), self.cx))
     }
 
+    #[inline(always)]
     fn node(&mut self, children: Option<(Self::Node, Self::Node)>) -> Self::Node {
         let node = match children {
             Some((left, right)) => self.cx.new::<Node>(|g| Node {
@@ -124,6 +126,7 @@ impl Window for Session<'_> {
             .map_or(0, |node| Node::count(node.get(self.cx), self.cx))
     }
 
+    #[inline(always)]
     fn small(&mut self, id: u64) -> Self::Small {
         self.cx.new::<Small>(|_| Small { id, _data: [id; 2] }).expect(ROOM)
     }
@@ -136,6 +139,7 @@ impl Window for Session<'_> {
         self.kept.small.get(self.cx)[place].get(self.cx).map(|small| small.id)
     }
 
+    #[inline(always)]
     fn link(&mut self, value: u32, depth: u32, next: Option<Self::Link>) -> Self::Link {
         let link = self.cx.new::<Link>(|g| Link {
             value,
@@ -167,6 +171,7 @@ impl Cyclic for Session<'_> {
     /// Handles are not `Clone`.
     type Knot = Rc<Root<Knot<'static>>>;
 
+    #[inline(always)]
     fn knot(&mut self, value: u64) -> Self::Knot {
         let knot = self.cx.new::<Knot>(|_| Knot {
             value,

@@ -91,6 +91,7 @@ impl<'g> Window for View<'g> {
     type Small = Gc<'g, Small>;
     type Link = Gc<'g, Link<'g>>;
 
+    #[inline(always)]
     fn tree(&mut self, children: Option<(Self::Tree, Self::Tree)>) -> Self::Tree {
         self.make(match children {
             Some((left, right)) => Tree {
@@ -119,6 +120,7 @@ impl<'g> Window for View<'g> {
             .map_or(0, |tree| Tree::count(tree.get(self.cx), self.cx))
     }
 
+    #[inline(always)]
     fn node(&mut self, children: Option<(Self::Node, Self::Node)>) -> Self::Node {
         let (left, right) = match children {
             Some((left, right)) => (Slot::new(self.cx, left), Slot::new(self.cx, right)),
@@ -155,6 +157,7 @@ impl<'g> Window for View<'g> {
             .map_or(0, |node| Node::count(node.get(self.cx), self.cx))
     }
 
+    #[inline(always)]
     fn small(&mut self, id: u64) -> Self::Small {
         self.make(Small { id, _data: [id; 2] })
     }
@@ -167,6 +170,7 @@ impl<'g> Window for View<'g> {
         self.kept.small.get(self.cx)[place].get(self.cx).map(|small| small.id)
     }
 
+    #[inline(always)]
     fn link(&mut self, value: u32, depth: u32, next: Option<Self::Link>) -> Self::Link {
         let next = next.map_or(Slot::null(), |next| Slot::new(self.cx, next));
         self.make(Link { value, depth, next })
@@ -192,6 +196,7 @@ impl<'g> Window for View<'g> {
 impl<'g> Cyclic for View<'g> {
     type Knot = Gc<'g, Knot<'g>>;
 
+    #[inline(always)]
     fn knot(&mut self, value: u64) -> Self::Knot {
         let next = Slot::null();
         self.make(Knot { value, next })
