@@ -90,7 +90,11 @@ fn table_len(count: usize) -> Option<usize> {
 
 impl<K, V, A> GcMap<'_, K, V, A> {
     /// A map without entries, and without a table.
-    pub const fn new() -> Self {
+    pub const fn new() -> Self
+    where
+        K: Element,
+        V: Element,
+    {
         GcMap {
             table: GcVec::new(),
             count: Cell::new(0),
@@ -309,7 +313,7 @@ unsafe impl<K: Trace, V: Trace> Trace for Entry<K, V> {
 // SAFETY: all of it are elements.
 unsafe impl<K: Element, V: Element> Element for Entry<K, V> {}
 
-impl<K, V, A> Default for GcMap<'_, K, V, A> {
+impl<K: Element, V: Element, A> Default for GcMap<'_, K, V, A> {
     fn default() -> Self {
         GcMap::new()
     }

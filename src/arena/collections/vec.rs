@@ -73,7 +73,10 @@ pub struct GcVec<'g, T, A = Main> {
 
 impl<T, A> GcVec<'_, T, A> {
     /// A vector without elements, and without a buffer.
-    pub const fn new() -> Self {
+    pub const fn new() -> Self
+    where
+        T: Element,
+    {
         GcVec { buffer: Buffer::none() }
     }
 }
@@ -267,7 +270,7 @@ impl<'g, T: Element, A: Brand> GcVec<'g, T, A> {
     }
 }
 
-impl<T, A> Default for GcVec<'_, T, A> {
+impl<T: Element, A> Default for GcVec<'_, T, A> {
     fn default() -> Self {
         GcVec::new()
     }
