@@ -16,6 +16,12 @@ struct Node<'g> {
     counted: Option<Plain<Counted>>,
 }
 
+impl Finalize<Here> for Node<'static> {
+    fn finalize(this: Root<Self, Here>, cx: &mut Cx<Here>) {
+        assert!(this.get(cx).counted.is_some(), "it is dropped later");
+    }
+}
+
 struct Counted(Rc<Cell<isize>>);
 
 impl Counted {
@@ -39,7 +45,7 @@ struct Script {
     failures: usize,
 }
 
-const STEPS: usize = 120;
+const STEPS: usize = 160;
 
 impl Script {
     fn attempt<R, E>(&mut self, allocate: impl FnOnce() -> Result<R, E>) -> Option<R> {
@@ -93,6 +99,22 @@ fn run(hungry: usize, collect: bool) -> usize {
                 let pinned = script.attempt(|| cx.pin(last.get(cx)));
                 assert!(pinned.is_none_or(|pinned| pinned.iter().enumerate().all(|(i, value)| i == *value as usize)));
             }
+            script.attempt(|| {
+                let made = cx.new_finalizable::<Node>(|_| Node {
+                    value,
+                    next: Slot::null(),
+                    counted: Some(Plain(Counted::new(&count))),
+                });
+                made.map(|_| ())
+            });
+            if let Some((last, _)) = lists.last() {
+                script.attempt(|| cx.register_finalizer::<Node>(last.get(cx)));
+                cx.suppress_finalizer(last.get(cx));
+            }
+            if let Some(last) = others.last() {
+                script.attempt(|| cx.with_pinned(last, |cx, _| cx.collect(Generation::Young)));
+            }
+            let born = script.attempt(|| cx.new_pinned::<Cell<u32>>(|_| Cell::new(value)));
             let weak = lists
                 .first()
                 .and_then(|(first, _)| script.attempt(|| cx.weak::<Node>(first.get(cx))));
@@ -100,12 +122,16 @@ fn run(hungry: usize, collect: bool) -> usize {
                 cx.collect(Generation::Young);
             }
             assert!(weak.is_none_or(|weak| weak.get(cx).is_some()));
+            assert!(born.is_none_or(|born| born.get(cx).get().get() == value));
         }
         for (root, value) in &lists {
             assert_eq!(root.get(cx).value, *value);
         }
-        cx.compact();
-        cx.poll();
+        // Finalisers, then the destructors of what these were for.
+        for _ in 0..2 {
+            cx.compact();
+            cx.poll();
+        }
         let (mut at, mut expected) = (lists.last().map(|(last, _)| last.get(cx)), lists.iter().rev());
         while let Some(node) = at {
             assert_eq!(Some(node.value), expected.next().map(|(_, value)| *value));

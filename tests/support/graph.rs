@@ -7,7 +7,10 @@ use std::rc::Rc;
 
 use terrace::*;
 
-use crate::step::{Link, Step};
+use crate::step::{Act, Link, Step};
+use lives::Lives;
+
+mod lives;
 
 trait Area {
     fn area(&self) -> u32;
@@ -35,6 +38,8 @@ struct Item<'g, A: Brand> {
     shape: DynSlot<'g, dyn Area + 'g, A>,
     part: Interior<'g, Cell<u32>, A>,
     dropped: Option<Plain<Counted>>,
+    act: Plain<Act>,
+    lives: Plain<Rc<Lives<A>>>,
 }
 
 /// Counts how many were dropped.
@@ -56,10 +61,21 @@ struct Known {
     name: Option<String>,
     shape: Option<u32>,
     part: Option<u32>,
+    /// How often it is registered for finalisation.
+    registered: u32,
 }
 
 /// What is pinned, the byte that fills it, and its address.
 type Pin<A> = (Pinned<[Cell<u8>], A>, u8, *const Cell<u8>);
+
+/// A weak handle of an object.
+struct WeakItem<A: Brand> {
+    weak: Weak<Item<'static, A>, A>,
+    id: u32,
+    is_long: bool,
+    /// It may have become empty though the object lives again.
+    has_lapsed: bool,
+}
 
 /// A block of the native heap, beside the arena.
 struct Block {
@@ -86,11 +102,27 @@ struct Model<A: Brand> {
     heap: &'static LocalHeap,
     known: Vec<Known>,
     roots: Vec<(Root<Item<'static, A>, A>, u32)>,
-    weak: Vec<(Weak<Item<'static, A>, A>, u32)>,
+    weak: Vec<WeakItem<A>>,
     pins: Vec<Pin<A>>,
+    /// What was pinned from birth, and the byte that fills it.
+    born: Vec<(Pinned<[Byte], A>, u8, *const Byte)>,
+    lives: Rc<Lives<A>>,
     blocks: Vec<Block>,
     made: usize,
     dropped: Rc<Cell<usize>>,
+}
+
+/// An object, registered for finalisation or not.
+fn make_item<A: Brand>(
+    cx: &mut Cx<A>,
+    is_registered: bool,
+    init: impl for<'g> FnOnce(&'g Cx<A>) -> Item<'g, A>,
+) -> Result<Root<Item<'static, A>, A>, OutOfMemory> {
+    if is_registered {
+        cx.new_finalizable::<Item<A>>(init)
+    } else {
+        cx.new::<Item<A>>(init)
+    }
 }
 
 /// The element of a list that a number names.
@@ -109,6 +141,8 @@ pub fn run<A: Brand>(heap: &'static LocalHeap, stress: bool, script: impl Iterat
         roots: Vec::new(),
         weak: Vec::new(),
         pins: Vec::new(),
+        born: Vec::new(),
+        lives: Rc::default(),
         blocks: Vec::new(),
         made: 0,
         dropped: Rc::default(),
@@ -156,6 +190,7 @@ impl<A: Brand> Model<A> {
         }
         cx.collect(Generation::Old);
         self.check(cx, true);
+        self.finalize_all(cx);
         None
     }
 
@@ -164,7 +199,7 @@ impl<A: Brand> Model<A> {
         let mut arena = Some(arena);
         if !handles_first {
             arena = None;
-            let handles = self.roots.len() + self.weak.len() + self.pins.len();
+            let handles = self.roots.len() + self.weak.len() + self.pins.len() + self.born.len();
             assert_eq!(
                 Arena::<A>::branded(self.heap).is_err(),
                 handles != 0,
@@ -175,7 +210,9 @@ impl<A: Brand> Model<A> {
         self.weak.clear();
         self.roots.clear();
         self.pins.clear();
+        self.born.clear();
         drop(arena);
+        assert!(self.lives.is_quiet(), "no finaliser runs at the end");
         self.known.clear();
         assert_eq!(self.dropped.get(), self.made, "each destructor has run once");
     }
@@ -183,19 +220,26 @@ impl<A: Brand> Model<A> {
     /// Takes a step. Tells whether everything that is dead has just been found dead.
     fn apply(&mut self, cx: &mut Cx<A>, step: Step) -> bool {
         match step {
-            Step::Make { left, drops } => self.make(cx, left, drops),
+            Step::Make { left, drops, act } => self.make(cx, left, drops, act),
+            Step::Register { root } => self.register(cx, root),
+            Step::Suppress { root } => self.suppress(cx, root),
             Step::MakeInWindow { count, left, holder } => self.make_in_window(cx, count, left, holder),
             Step::Link { from, to, how } => self.link(cx, from, to, how),
             Step::Many { holder, len } => self.attach_many(cx, holder, len),
             Step::Name { holder, len } => self.attach_name(cx, holder, len),
             Step::Shape { holder } => self.attach_shape(cx, holder),
             Step::Pin { len, fill, twice } => self.pin(cx, len, fill, twice),
-            Step::Unpin { pin } => drop(pick(&self.pins, pin).map(|index| self.pins.swap_remove(index))),
+            Step::Born { len, fill } => self.bear(cx, len, fill),
+            Step::Scope { len, fill, generation } => self.scope(cx, len, fill, generation),
+            Step::Unpin { pin } => {
+                drop(pick(&self.pins, pin).map(|index| self.pins.swap_remove(index)));
+                drop(pick(&self.born, pin).map(|index| self.born.swap_remove(index)));
+            }
             Step::Root { from, right } => self.root(cx, from, right),
             Step::Move { root, to } => self.move_root(cx, root, to),
             Step::Forget { root } => drop(pick(&self.roots, root).map(|index| self.roots.swap_remove(index))),
             Step::Truncate { keep } => self.roots.truncate(keep),
-            Step::Weak { root } => self.weaken(cx, root),
+            Step::Weak { root, long } => self.weaken(cx, root, long),
             Step::Unweak { weak } => drop(pick(&self.weak, weak).map(|index| self.weak.swap_remove(index))),
             Step::Collect { generation: 0 } => cx.collect(Generation::Young),
             Step::Collect { generation: 1 } => cx.collect(Generation::Middle),
@@ -203,7 +247,7 @@ impl<A: Brand> Model<A> {
             Step::Compact => cx.compact(),
             Step::Reserve { bytes } => self.reserve(cx, bytes),
             Step::Poll => {
-                cx.poll();
+                self.poll(cx);
                 let _ = self.heap.poll();
             }
             Step::Take { size, align } => self.take(size, align),
@@ -216,7 +260,7 @@ impl<A: Brand> Model<A> {
     }
 
     /// An object that nobody knows yet.
-    fn item<'g>(&mut self, id: u32, drops: bool) -> Item<'g, A> {
+    fn item<'g>(&mut self, id: u32, drops: bool, act: Act) -> Item<'g, A> {
         let dropped = drops.then(|| {
             self.made += 1;
             Plain(Counted(self.dropped.clone()))
@@ -231,6 +275,8 @@ impl<A: Brand> Model<A> {
             shape: DynSlot::null(),
             part: Interior::null(),
             dropped,
+            act: Plain(act),
+            lives: Plain(self.lives.clone()),
         }
     }
 
@@ -249,21 +295,23 @@ impl<A: Brand> Model<A> {
     fn make_room(&mut self) {
         self.roots.truncate(self.roots.len() / 2);
         self.pins.clear();
+        self.born.clear();
         if let Some(index) = self.blocks.len().checked_sub(1) {
             self.give(index);
         }
     }
 
-    fn make(&mut self, cx: &mut Cx<A>, left: usize, drops: bool) {
+    fn make(&mut self, cx: &mut Cx<A>, left: usize, drops: bool, act: Option<Act>) {
         let (id, left) = (self.known.len() as u32, pick(&self.roots, left));
-        let made = cx.new::<Item<A>>(|g| {
-            let item = self.item(id, drops);
+        let made = make_item(cx, act.is_some(), |g| {
+            let item = self.item(id, drops, act.unwrap_or(Act::Save));
             item.left.set(g, left.map(|left| self.roots[left].0.get(g)));
             item
         });
         match made {
             Ok(root) => {
                 self.know(left);
+                self.known[id as usize].registered = u32::from(act.is_some());
                 self.roots.push((root, id));
                 if self.roots.len() > MOST_HANDLES {
                     self.roots.drain(..MOST_HANDLES / 2);
@@ -277,7 +325,7 @@ impl<A: Brand> Model<A> {
         for number in 0..count {
             let id = self.known.len() as u32;
             // The value comes back, and its destructor runs, if there is no room.
-            let Ok(item) = cx.try_new(self.item(id, number % 8 == 7)) else {
+            let Ok(item) = cx.try_new(self.item(id, number % 8 == 7, Act::Nothing)) else {
                 return;
             };
             let left = pick(&self.roots, left + number);
@@ -399,11 +447,20 @@ impl<A: Brand> Model<A> {
         }
     }
 
-    fn weaken(&mut self, cx: &Cx<A>, root: usize) {
+    fn weaken(&mut self, cx: &Cx<A>, root: usize, is_long: bool) {
         let Some(index) = pick(&self.roots, root) else { return };
         let (root, id) = &self.roots[index];
-        self.weak
-            .extend(cx.weak::<Item<A>>(root.get(cx)).ok().map(|weak| (weak, *id)));
+        let made = if is_long {
+            cx.weak_long::<Item<A>>(root.get(cx))
+        } else {
+            cx.weak::<Item<A>>(root.get(cx))
+        };
+        self.weak.extend(made.ok().map(|weak| WeakItem {
+            weak,
+            id: *id,
+            is_long,
+            has_lapsed: false,
+        }));
         if self.weak.len() > MOST_HANDLES {
             self.weak.drain(..MOST_HANDLES / 2);
         }
@@ -438,8 +495,12 @@ impl<A: Brand> Model<A> {
 
     /// What the handles reach, by the model.
     fn reachable(&self) -> HashSet<u32> {
+        self.reachable_from(self.roots.iter().map(|(_, id)| *id).collect())
+    }
+
+    /// What these objects reach, themselves included, by the model.
+    fn reachable_from(&self, mut todo: Vec<u32>) -> HashSet<u32> {
         let mut seen = HashSet::new();
-        let mut todo: Vec<u32> = self.roots.iter().map(|(_, id)| *id).collect();
         while let Some(id) = todo.pop() {
             if seen.insert(id) {
                 let known = &self.known[id as usize];
@@ -479,13 +540,15 @@ impl<A: Brand> Model<A> {
             let part = item.part.get(cx).map(Cell::get);
             assert_eq!(part, known.part.map(|id| self.known[id as usize].value));
         }
-        let reachable = self.reachable();
-        for (weak, id) in &self.weak {
-            match (weak.get(cx), seen.get(id)) {
+        let (reachable, kept) = self.check_finalizers(cx, exact);
+        for handle in &self.weak {
+            let id = &handle.id;
+            match (handle.weak.get(cx), seen.get(id)) {
                 (Some(item), Some(address)) => assert_eq!(std::ptr::from_ref(item.get()) as usize, *address),
-                // Kept by a reference to a part of it, or not collected yet.
-                (Some(item), None) => assert!(item.id == *id && (!exact || reachable.contains(id))),
-                (None, _) => assert!(!reachable.contains(id), "object {id} lives"),
+                // Kept by a reference to a part of it or for a finaliser, or not collected yet.
+                (Some(item), None) => assert!(item.id == *id && (!exact || kept.contains(id))),
+                (None, _) if handle.is_long => assert!(!kept.contains(id), "object {id} lives, or will"),
+                (None, _) => assert!(handle.has_lapsed || !reachable.contains(id), "object {id} lives"),
             }
         }
         self.check_pins();
@@ -496,6 +559,10 @@ impl<A: Brand> Model<A> {
         for (pin, fill, address) in &self.pins {
             assert_eq!(pin.as_ptr(), *address, "what is pinned stays");
             assert!(pin.iter().all(|byte| byte.get() == *fill));
+        }
+        for (pin, fill, address) in &self.born {
+            assert_eq!(pin.as_ptr(), *address, "what is pinned stays");
+            assert_eq!(lives::read(pin), vec![*fill; pin.len()]);
         }
     }
 }

@@ -4,8 +4,12 @@
 /// counts.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Step {
-    /// Make an object that refers to another one, and root it.
-    Make { left: usize, drops: bool },
+    /// Make an object that refers to another one, and root it; with a finaliser that does something.
+    Make { left: usize, drops: bool, act: Option<Act> },
+    /// Register an object for finalisation, once more.
+    Register { root: usize },
+    /// Suppress an object's finalisers.
+    Suppress { root: usize },
     /// Make objects in a window, each rooted, or only referred to by an older one.
     MakeInWindow { count: usize, left: usize, holder: usize },
     /// Write a slot, or the value.
@@ -18,6 +22,10 @@ pub enum Step {
     Shape { holder: usize },
     /// Pin a buffer, twice if `twice`.
     Pin { len: usize, fill: u8, twice: bool },
+    /// Make a buffer that is pinned from birth.
+    Born { len: usize, fill: u8 },
+    /// Pin a buffer for the time of a collection.
+    Scope { len: usize, fill: u8, generation: u8 },
     /// Drop a pin.
     Unpin { pin: usize },
     /// Root what an object refers to.
@@ -28,8 +36,8 @@ pub enum Step {
     Forget { root: usize },
     /// Drop all roots but so many.
     Truncate { keep: usize },
-    /// Make a weak handle.
-    Weak { root: usize },
+    /// Make a weak handle, a short one or a long one.
+    Weak { root: usize, long: bool },
     /// Drop a weak handle.
     Unweak { weak: usize },
     /// Collect the generations up to this one, 0 to 2.
@@ -38,7 +46,7 @@ pub enum Step {
     Compact,
     /// Make room for so many bytes.
     Reserve { bytes: usize },
-    /// Run destructors, and poll the heap.
+    /// Run finalisers and destructors, and poll the heap.
     Poll,
     /// Take a native block of `size` bytes at a multiple of 2 to the power of `align`.
     Take { size: usize, align: u8 },
@@ -64,6 +72,39 @@ pub enum Link {
     Nothing,
 }
 
+/// What a finaliser does, beside looking at all that it reaches.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Act {
+    Nothing,
+    /// Keep the object.
+    Save,
+    /// Keep it, and register it again.
+    Register,
+    /// Suppress the finalisers of what the object refers to.
+    Suppress,
+    /// Collect up to this generation.
+    Collect(u8),
+    Allocate,
+    Poll,
+    Panic,
+}
+
+impl Act {
+    fn decode(code: u8) -> Act {
+        match code % 10 {
+            0 => Act::Nothing,
+            1 | 2 => Act::Save,
+            3 => Act::Register,
+            4 => Act::Suppress,
+            5 => Act::Collect(0),
+            6 => Act::Collect(2),
+            7 => Act::Allocate,
+            8 => Act::Poll,
+            _ => Act::Panic,
+        }
+    }
+}
+
 impl Step {
     /// Bytes of a step's code.
     pub const BYTES: usize = 4;
@@ -77,6 +118,7 @@ impl Step {
             0..14 => Step::Make {
                 left: first,
                 drops: b & 7 == 0,
+                act: (b & 0x38 == 0).then(|| Act::decode(c)),
             },
             14..20 => Step::MakeInWindow {
                 count: 1 + third % 10,
@@ -103,12 +145,18 @@ impl Step {
                 holder: first,
                 len: size,
             },
-            38 => Step::Shape { holder: first },
-            39..41 => Step::Pin {
+            38 if c & 0x80 != 0 => Step::Shape { holder: first },
+            38 => Step::Scope {
+                len: 1 + size,
+                fill: a,
+                generation: a % 3,
+            },
+            39 => Step::Pin {
                 len: 1 + size,
                 fill: a,
                 twice: c & 0x80 != 0,
             },
+            40 => Step::Born { len: 1 + size, fill: a },
             41 => Step::Unpin { pin: first },
             42 | 43 => Step::Root {
                 from: first,
@@ -118,11 +166,17 @@ impl Step {
                 root: first,
                 to: second,
             },
-            45..48 => Step::Forget { root: first },
+            45 | 46 => Step::Forget { root: first },
+            47 if b & 3 != 0 => Step::Register { root: first },
+            47 => Step::Suppress { root: first },
             48 if a < 64 => Step::Truncate { keep: second },
-            48 | 49 => Step::Weak { root: first },
+            48 | 49 => Step::Weak {
+                root: first,
+                long: b & 1 != 0,
+            },
             50 => Step::Unweak { weak: first },
-            51..53 => Step::Collect { generation: a % 3 },
+            51 => Step::Collect { generation: a % 3 },
+            52 => Step::Poll,
             53 => Step::Compact,
             54 => Step::Reserve { bytes: size * 8 },
             55 => Step::Poll,
