@@ -190,7 +190,7 @@ impl Collector {
         if !self.reserve_tables(self.segments.len() + 1, self.handles.pins()) {
             return None;
         }
-        let block = self.source.take(Collector::segment_layout(granules)?);
+        let block = self.source.take(Collector::segment_layout(granules)?, None);
         if block.is_null() {
             return None;
         }

@@ -17,6 +17,7 @@ use super::collect::Ending;
 use super::generation::Generation;
 use super::plan::Plan;
 use crate::base::granule::GRANULE_SHIFT;
+use crate::region::End;
 
 /// Why there was a collection.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -286,7 +287,7 @@ impl Collector {
     /// The observer, which is made if there is none: that calls `work`. Nothing if there is no memory for it.
     pub(crate) fn hire(&mut self, work: Work) -> Option<&mut Observer> {
         if self.observer.is_none() {
-            let block = NonNull::new(self.source.take(Layout::new::<Observer>()))?.cast::<Observer>();
+            let block = NonNull::new(self.source.take(Layout::new::<Observer>(), Some(End::First)))?.cast::<Observer>();
             let observer = Observer {
                 work,
                 clock: None,

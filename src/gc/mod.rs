@@ -57,6 +57,7 @@ use core::alloc::Layout;
 use core::ptr::NonNull;
 
 use crate::base::granule::GRANULE;
+use crate::region::End;
 use brick::Turn;
 use budget::Budget;
 use collect::Counters;
@@ -121,7 +122,7 @@ impl Collector {
 
     /// A collector without objects, in memory of `source`; nothing if there is too little. O(span).
     pub(crate) fn create(source: &'static dyn Source) -> Option<NonNull<Collector>> {
-        let place = NonNull::new(source.take(Layout::new::<Collector>()))?.cast::<Collector>();
+        let place = NonNull::new(source.take(Layout::new::<Collector>(), Some(End::First)))?.cast::<Collector>();
         if let Some(collector) = Collector::new(source) {
             // SAFETY: the block was taken just now, for this.
             unsafe { place.write(collector) };

@@ -8,18 +8,16 @@ use crate::region::End;
 /// A heap that gives whole blocks of one span to arenas and takes them back. Every [`Heap`](crate::Heap) is one.
 ///
 /// # Safety
-/// `span` is always the same once there is one. A block from `take` or `take_outermost` lies in it, is as aligned as asked, and belongs to
+/// `span` is always the same once there is one. A block from `take` lies in it, is as aligned as asked, and belongs to
 /// the caller until it is given back. All blocks may be accessed through the pointer that `span` returns.
 pub unsafe trait Source {
     /// The first byte that blocks are taken from, and how many bytes there are; nothing before the heap has memory.
     fn span(&self) -> Option<(NonNull<u8>, usize)>;
 
-    /// Takes a block, of at least one byte; null if there is none. Its contents are undefined.
-    fn take(&self, layout: Layout) -> *mut u8;
-
-    /// Takes a block at the first or the last address that has room for it, of all the free memory that is in blocks of that
-    /// size; null if there is none. What the heap holds idle is passed by. O(free blocks of that size and larger).
-    fn take_outermost(&self, layout: Layout, end: End) -> *mut u8;
+    /// Takes a block, of at least one byte; null if there is none. Its contents are undefined. With `end`, it lies at that end
+    /// of the free memory, unless all that is large enough is held idle. Blocks at the first one are aligned to a granule at
+    /// most, and lie roughly there; those at the last one exactly, which takes O(free blocks of that size and larger).
+    fn take(&self, layout: Layout, end: Option<End>) -> *mut u8;
 
     /// Gives a block back.
     ///

@@ -25,6 +25,7 @@ use core::ptr::{self, NonNull};
 
 use super::source::Source;
 use crate::base::granule::{GRANULE, GRANULE_SHIFT};
+use crate::region::End;
 
 /// The unit in which bits are looked at.
 pub(crate) type Word = usize;
@@ -63,7 +64,7 @@ impl Space {
         let lead = address % BRICK_BYTES + BRICK_BYTES;
         let bytes = length + lead;
         let count = bytes.div_ceil(BRICK_BYTES) + 1;
-        let tables = NonNull::new(source.take(Space::layout(count)?))?.as_ptr();
+        let tables = NonNull::new(source.take(Space::layout(count)?, Some(End::First)))?.as_ptr();
         // SAFETY: the block was taken just now, and is as large as the four tables, the widest entries first.
         unsafe {
             tables.write_bytes(0, count * TABLE_BYTES);

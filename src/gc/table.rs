@@ -39,7 +39,8 @@ impl Raw {
         let Ok(len) = u32::try_from(len) else { return false };
         let doubled = self.capacity.saturating_mul(2).max(FIRST).max(len);
         [doubled, len].into_iter().any(|capacity| {
-            let block = Raw::layout(capacity, width).and_then(|layout| NonNull::new(source.take(layout)));
+            let block =
+                Raw::layout(capacity, width).and_then(|layout| NonNull::new(source.take(layout, Some(End::First))));
             block.is_some_and(|block| {
                 self.move_to(block, capacity, width, source);
                 true
@@ -69,7 +70,7 @@ impl Raw {
         let Some(layout) = Raw::layout(capacity, width) else {
             return;
         };
-        let Some(start) = NonNull::new(source.take_outermost(layout, End::First)) else {
+        let Some(start) = NonNull::new(source.take(layout, Some(End::First))) else {
             return;
         };
         if is_wasteful || start < self.start {
@@ -208,8 +209,8 @@ impl<T: Copy> Table<T> {
         self.truncate(kept);
     }
 
-    /// Makes the table smaller if it is far larger than `len` values need, and moves it to the first place that has room for
-    /// it: so that it does not part the memory that a full collection has freed. O(values + free blocks).
+    /// Makes the table smaller if it is far larger than `len` values need, and moves it if there is a lower place: so that
+    /// it does not part the memory that a full collection has freed.
     pub(crate) fn settle(&mut self, len: usize, source: &dyn Source) {
         self.raw.settle(len, Self::WIDTH, source);
     }

@@ -10,7 +10,7 @@ use lock_api::RawMutex;
 
 use super::{Heap, Shared};
 use crate::base::core_id::CoreId;
-use crate::base::granule::{GRANULE, GRANULE_SHIFT, granules};
+use crate::base::granule::{GRANULE_SHIFT, granules};
 use crate::gc::source::Source;
 use crate::native::context::Context;
 use crate::region::End;
@@ -22,19 +22,6 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
         slot.lock.lock();
         // SAFETY: locked in the line above.
         unsafe { self.with_shared(slot, work) }
-    }
-}
-
-impl Shared {
-    /// Under feature `check`, notes that an arena has the block, if there is one.
-    ///
-    /// # Safety
-    /// The pool handed it out for this layout, which is not empty; it is not noted yet.
-    unsafe fn note_served(&mut self, block: *mut u8, layout: Layout) {
-        if cfg!(feature = "check") {
-            // SAFETY: the caller's.
-            unsafe { self.note_taken(block, layout) };
-        }
     }
 }
 
@@ -52,36 +39,27 @@ unsafe impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Source for Heap<L, C,
         })
     }
 
-    fn take(&self, layout: Layout) -> *mut u8 {
+    fn take(&self, layout: Layout, end: Option<End>) -> *mut u8 {
         self.enter_first(|context, shared| {
-            let block = if layout.align() <= GRANULE {
-                // Tables, which stay: low, so that they do not part what compaction gives back.
-                let block = shared.pool.allocate_low(context, granules(layout.size()));
-                shared.account(context);
-                block
+            let (n, mut block) = (granules(layout.size()), ptr::null_mut());
+            if let Some(end) = end {
+                block = shared.pool.allocate_at(context, end, n, layout.align());
+            }
+            if block.is_null() {
+                block = shared.serve_quietly(context, layout.size(), layout.align());
             } else {
-                shared.serve_quietly(context, layout.size(), layout.align())
-            };
+                shared.account(context);
+            }
             if block.is_null() || shared.pool.region.contains(block as usize) {
-                // SAFETY: the pool handed the block, if there is one, out just now, for this layout, which is not empty.
-                unsafe { shared.note_served(block, layout) };
+                if cfg!(feature = "check") {
+                    // SAFETY: the pool handed the block, if there is one, out just now, for this layout, which is not empty.
+                    unsafe { shared.note_taken(block, layout) };
+                }
                 return block;
             }
             // SAFETY: the block was handed out just now, and nobody has it.
-            unsafe { shared.release(context, block, granules(layout.size())) };
+            unsafe { shared.release(context, block, n) };
             ptr::null_mut()
-        })
-    }
-
-    fn take_outermost(&self, layout: Layout, end: End) -> *mut u8 {
-        self.enter_first(|context, shared| {
-            let block = shared
-                .pool
-                .allocate_outermost(context, granules(layout.size()), layout.align(), end);
-            shared.account(context);
-            // SAFETY: as in `take`.
-            unsafe { shared.note_served(block, layout) };
-            block
         })
     }
 

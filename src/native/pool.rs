@@ -279,20 +279,6 @@ impl Pool {
         self.region.pointer_to(position)
     }
 
-    /// Serves a request of `n` granules, not 0, for what stays for long: at a low address if it can, and not from a chunk.
-    /// O(classes).
-    pub(crate) fn allocate_low(&mut self, context: &mut Context, n: usize) -> *mut u8 {
-        if is_possible(n) {
-            let found = self.region.take_low(n as u32);
-            if found.block != 0 {
-                self.steps.direct = self.steps.direct.wrapping_add(1);
-                self.follow_take(context, found.class);
-                return self.region.pointer_to(found.block);
-            }
-        }
-        self.allocate(context, n)
-    }
-
     /// Serves a request of `n` granules, not 0, at a multiple of `align`, a power of two above the granule. O(1).
     #[inline(never)]
     pub(crate) fn allocate_aligned(&mut self, context: &mut Context, n: usize, align: usize) -> *mut u8 {
@@ -319,13 +305,17 @@ impl Pool {
         block
     }
 
-    /// Serves a request of `n` granules, not 0, at a multiple of `align`, a power of two, from the end of the first span's free
-    /// memory; null if it cannot. Nothing is taken from contexts. O(free blocks of `n` granules or more).
-    pub(crate) fn allocate_outermost(&mut self, context: &mut Context, n: usize, align: usize, end: End) -> *mut u8 {
+    /// Serves a request of `n` granules, not 0, for what stays for long: at an end of the first span, and not from a chunk; null
+    /// if that has no such block. At the first end, `align` is at most the granule, and of blocks that may hold them only those
+    /// that surely do are looked at: O(classes). At the last one: O(free blocks of `n` granules or more).
+    pub(crate) fn allocate_at(&mut self, context: &mut Context, end: End, n: usize, align: usize) -> *mut u8 {
         if !is_possible(n) {
             return ptr::null_mut();
         }
-        let found = self.region.take_outermost(n as u32, align, end);
+        let found = match end {
+            End::First => self.region.take_low(n as u32),
+            End::Last => self.region.take_last(n as u32, align),
+        };
         if found.block == 0 {
             return ptr::null_mut();
         }

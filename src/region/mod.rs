@@ -243,13 +243,13 @@ impl Region {
         Found { block: position, class }
     }
 
-    /// Takes `n` granules at a multiple of `align` bytes, a power of two, as near to an end of the region as there are some
-    /// free; returns their position, or 0, and the class of the block that they were cut from. At the last end, no memory
-    /// counts as fresh any more. O(free blocks of `n` granules or more).
-    pub(crate) fn take_outermost(&mut self, n: u32, align: usize, end: End) -> Found {
-        let (found, position) = self.find_outermost(n, align, end);
+    /// Takes the last `n` granules that are free at a multiple of `align` bytes, a power of two; returns their position, or 0, and
+    /// the class of the block that they were cut from. No memory before them counts as fresh any more. O(free blocks of `n`
+    /// granules or more).
+    pub(crate) fn take_last(&mut self, n: u32, align: usize) -> Found {
+        let (found, position) = self.find_last(n, align);
         if found.block != 0 {
-            // SAFETY: `find_outermost` returns a free block that holds `n` granules from the position on, and its class.
+            // SAFETY: `find_last` returns a free block that holds `n` granules from the position on, and its class.
             unsafe { self.cut(found, position - found.block, n) };
         }
         Found {

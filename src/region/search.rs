@@ -14,8 +14,8 @@
 //! looks at a bounded number of blocks, so the time does not depend on the region, and where any block of a higher class exists
 //! one is found.
 //!
-//! What stays for long, such as the tables of an arena, is put at the lowest address, whatever its size, so that it parts
-//! nothing.
+//! What stays for long is put at one of the ends, whatever its size, so that it parts nothing: the tables of an arena at the first
+//! one, objects that are pinned from birth at the last one.
 //!
 //! An aligned request takes the first block that holds it wherever that lies; else the newest free block or the first one of
 //! the lowest class, if it happens to lie well: whoever freed such a block just now gets it again.
@@ -191,8 +191,8 @@ impl Region {
         }
     }
 
-    /// The free block that holds `n` granules at a multiple of `align` bytes nearest to an end, and where in it; or none.
-    pub(super) fn find_outermost(&self, n: u32, align: usize, end: End) -> (Found, u32) {
+    /// The free block that holds `n` granules at a multiple of `align` bytes furthest up, and where in it; or none.
+    pub(super) fn find_last(&self, n: u32, align: usize) -> (Found, u32) {
         let mut best = (Found::NONE, 0);
         for class in self.buckets.non_empty(class_of(n)) {
             let mut block = self.buckets.head(class);
@@ -201,14 +201,9 @@ impl Region {
                 let (size, next) = unsafe { (self.size_at(block), (*self.granule(block))[0]) };
                 let first = self.align_position(block, align);
                 if size >= n && first >= block && first - block <= size - n {
-                    let place = match end {
-                        End::First => first,
-                        End::Last => {
-                            let last = block + size - n;
-                            last - (last - first) % (align >> GRANULE_SHIFT).max(1) as u32
-                        }
-                    };
-                    if best.1 == 0 || (place < best.1) == (end == End::First) {
+                    let last = block + size - n;
+                    let place = last - (last - first) % (align >> GRANULE_SHIFT).max(1) as u32;
+                    if place > best.1 {
                         best = (Found { block, class }, place);
                     }
                 }

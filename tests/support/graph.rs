@@ -68,6 +68,12 @@ struct Known {
 /// What is pinned, the byte that fills it, and its address.
 type Pin<A> = (Pinned<[Cell<u8>], A>, u8, *const Cell<u8>);
 
+/// The same for what is pinned from birth.
+type Born<A> = (Pinned<[Byte], A>, u8, *const Byte);
+
+/// An object that is held, and its number.
+type Rooted<A> = (Root<Item<'static, A>, A>, u32);
+
 /// A weak handle of an object.
 struct WeakItem<A: Brand> {
     weak: Weak<Item<'static, A>, A>,
@@ -101,11 +107,10 @@ const MOST_HANDLES: usize = 64;
 struct Model<A: Brand> {
     heap: &'static LocalHeap,
     known: Vec<Known>,
-    roots: Vec<(Root<Item<'static, A>, A>, u32)>,
+    roots: Vec<Rooted<A>>,
     weak: Vec<WeakItem<A>>,
     pins: Vec<Pin<A>>,
-    /// What was pinned from birth, and the byte that fills it.
-    born: Vec<(Pinned<[Byte], A>, u8, *const Byte)>,
+    born: Vec<Born<A>>,
     lives: Rc<Lives<A>>,
     blocks: Vec<Block>,
     made: usize,

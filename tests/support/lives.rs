@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use terrace::*;
 
-use super::{Item, MOST_HANDLES, Model, pick};
+use super::{Item, MOST_HANDLES, Model, Rooted, pick};
 use crate::step::Act;
 
 /// What finalisers have done since the model looked last.
@@ -16,7 +16,7 @@ pub struct Lives<A: Brand> {
     finalized: RefCell<Vec<u32>>,
     /// Objects that were met in finalisers, and what `left` and `right` of them refer to.
     met: RefCell<Vec<(u32, [Option<u32>; 2])>>,
-    saved: RefCell<Vec<(Root<Item<'static, A>, A>, u32)>>,
+    saved: RefCell<Vec<Rooted<A>>>,
     registered: RefCell<Vec<u32>>,
     suppressed: RefCell<Vec<u32>>,
     /// A poll ended early.
