@@ -1,4 +1,4 @@
-//! What the heap tells through defmt: events from `poll`, and its statistics. Feature `defmt`.
+//! What the heap and an arena tell through defmt: events from `poll`, and statistics. Feature `defmt`.
 //!
 //! ```text
 //! cargo run --example defmt_log --features defmt --target thumbv7em-none-eabi | defmt-print -e <the program>
@@ -13,7 +13,7 @@ extern crate alloc;
 use alloc::vec::Vec;
 use core::hint::black_box;
 
-use terrace::{CriticalSectionHeap, Pressure, Threshold, Watermarks};
+use terrace::{Arena, CriticalSectionHeap, Generation, OutOfMemory, Pressure, Threshold, Watermarks};
 use terrace_board::REGION_BYTES;
 
 #[global_allocator]
@@ -21,7 +21,7 @@ static HEAP: CriticalSectionHeap = CriticalSectionHeap::new();
 
 #[cfg(target_os = "none")]
 mod log {
-    pub use terrace::defmt_sink as event;
+    pub use terrace::{arena_defmt_sink as arena_event, defmt_sink as event};
 
     pub fn stats(stats: &terrace::Stats) {
         defmt::info!("{}", stats);
@@ -32,6 +32,10 @@ mod log {
 #[cfg(not(target_os = "none"))]
 mod log {
     pub fn event(event: &terrace::Event) {
+        println!("{event:?}");
+    }
+
+    pub fn arena_event(event: &terrace::ArenaEvent) {
         println!("{event:?}");
     }
 
@@ -67,4 +71,22 @@ fn main() {
     assert_eq!(HEAP.poll().events, 2, "the post, and low memory");
 
     log::stats(&HEAP.stats());
+
+    let mut arena = Arena::new(&HEAP).expect("there is room for an arena");
+    arena.enter(collection).expect("there is room for a few objects");
+}
+
+/// Two objects live, of which one is pinned, and eight are dead.
+fn collection(cx: &mut terrace::Cx) -> Result<(), OutOfMemory> {
+    cx.set_sink(Some(log::arena_event))?;
+    for _ in 0..8 {
+        cx.new::<[u32; 3]>(|_| [0; 3])?;
+    }
+    let kept = cx.new::<[u32; 3]>(|_| [1; 3])?;
+    let pinned = cx.new::<[u32; 3]>(|_| [2; 3])?;
+    let pin = cx.pin(pinned.get(cx))?;
+    cx.collect(Generation::Young);
+    cx.poll();
+    assert_eq!((kept.get(cx)[0], pin[0]), (1, 2));
+    Ok(())
 }
