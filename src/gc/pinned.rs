@@ -90,6 +90,7 @@ impl Collector {
         let common = self.add_last_segment(n.max(self.standard >> SHARE), false);
         let index = common.or_else(|| self.add_last_segment(n, false))?;
         let segment = &mut self.segments.as_mut_slice()[index];
+        self.young += n as usize;
         // SAFETY: SPACE: as above; the segment is new, so all of it is nobody's.
         unsafe {
             segment.push_whole(&self.space);
@@ -109,6 +110,7 @@ impl Collector {
         if !is_large {
             segment.is_pinned = true;
             segment.generation = OLDEST;
+            self.young -= granules as usize; // counted object by object
         }
         Some(index)
     }

@@ -220,3 +220,49 @@ impl Region {
         position.wrapping_add(u32::try_from(up >> GRANULE_SHIFT).unwrap_or(u32::MAX))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::granule::GRANULE;
+    use crate::region::span::Geometry;
+
+    #[test]
+    fn e4_what_is_taken_last_lies_where_no_later_place_is() {
+        let mut memory = std::vec![0u64; 4096];
+        let start = memory.as_mut_ptr().cast::<u8>();
+        let geometry = Geometry::new(start as usize, 4096 * 8, 0, 1).unwrap();
+        let mut region = Region::EMPTY;
+        // SAFETY: the memory is the region's until the end.
+        unsafe { region.claim(start, &geometry, 0, false) };
+        let (end, mut seed) = (region.granules() + 1, 1u32);
+        let mut below = |limit: u32| {
+            seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (seed >> 8) % limit
+        };
+        let mut used = std::vec![false; end as usize];
+        let mut blocks = std::vec::Vec::new();
+        for _ in 0..3000 {
+            let (n, align) = (1 + below(80), GRANULE << below(7));
+            let is_aligned = |position: &u32| region.pointer_to(*position) as usize & (align - 1) == 0;
+            let is_free = |position: &u32| {
+                used[*position as usize..(*position + n) as usize]
+                    .iter()
+                    .all(|used| !used)
+            };
+            let last = (1..=end - n).rev().filter(is_aligned).find(is_free);
+            let found = region.take_last(n, align).block;
+            assert_eq!(found, last.unwrap_or(0));
+            if found != 0 {
+                used[found as usize..(found + n) as usize].fill(true);
+                blocks.push((found, n));
+            }
+            while blocks.len() > 60 || found == 0 && !blocks.is_empty() && below(4) != 0 {
+                let (position, n) = blocks.swap_remove(below(blocks.len() as u32) as usize);
+                used[position as usize..(position + n) as usize].fill(false);
+                // SAFETY: the block was taken, and nobody uses it.
+                unsafe { region.give(position, n) };
+            }
+        }
+    }
+}
