@@ -483,3 +483,25 @@ fn e1_arenas_of_several_brands_share_a_heap() {
     drop((here, there));
     heap.check().unwrap();
 }
+
+#[test]
+fn e1_what_lies_idle_in_the_native_heap_is_in_no_ones_way() {
+    brand!(Here);
+    let heap = heap(1 << 20);
+    let layout = std::alloc::Layout::new::<[u64; 4]>();
+    // SAFETY: the layout is not empty; each block is given back once.
+    unsafe {
+        use std::alloc::GlobalAlloc;
+        // A chunk and cached blocks in the middle of what is free.
+        let half = std::alloc::Layout::new::<[u8; 400_000]>();
+        let below = heap.alloc(half);
+        let blocks: Vec<_> = (0..40).map(|_| heap.alloc(layout)).collect();
+        blocks.into_iter().for_each(|block| heap.dealloc(block, layout));
+        heap.dealloc(below, half);
+    }
+    let mut arena = Arena::<Here>::branded(heap).unwrap();
+    arena.enter(|cx| {
+        let large = cx.new_slice::<u8>(900_000, |_, _| 0);
+        assert!(large.is_ok(), "{}", heap.stats());
+    });
+}

@@ -25,6 +25,31 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
     }
 }
 
+impl Shared {
+    /// A block of the first span; null if there is none.
+    fn serve_arena(&mut self, context: &mut Context, layout: Layout, end: Option<End>) -> *mut u8 {
+        let (n, mut block) = (granules(layout.size()), ptr::null_mut());
+        if let Some(end) = end {
+            block = self.pool.allocate_at(context, end, n, layout.align());
+        }
+        if block.is_null() {
+            block = self.serve_quietly(context, layout.size(), layout.align());
+        } else {
+            self.account(context);
+        }
+        if block.is_null() || self.pool.region.contains(block as usize) {
+            if cfg!(feature = "check") {
+                // SAFETY: the pool handed the block, if there is one, out just now, for this layout, which is not empty.
+                unsafe { self.note_taken(block, layout) };
+            }
+            return block;
+        }
+        // SAFETY: the block was handed out just now, and nobody has it.
+        unsafe { self.release(context, block, n) };
+        ptr::null_mut()
+    }
+}
+
 // SAFETY: the first span stays where it is once it was claimed, and all its blocks are reached through the region's pointer.
 // A block that the pool hands out is the caller's; one of another span is not let out.
 unsafe impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Source for Heap<L, C, CONTEXTS> {
@@ -41,25 +66,13 @@ unsafe impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Source for Heap<L, C,
 
     fn take(&self, layout: Layout, end: Option<End>) -> *mut u8 {
         self.enter_first(|context, shared| {
-            let (n, mut block) = (granules(layout.size()), ptr::null_mut());
-            if let Some(end) = end {
-                block = shared.pool.allocate_at(context, end, n, layout.align());
-            }
-            if block.is_null() {
-                block = shared.serve_quietly(context, layout.size(), layout.align());
-            } else {
-                shared.account(context);
-            }
-            if block.is_null() || shared.pool.region.contains(block as usize) {
-                if cfg!(feature = "check") {
-                    // SAFETY: the pool handed the block, if there is one, out just now, for this layout, which is not empty.
-                    unsafe { shared.note_taken(block, layout) };
-                }
+            let block = shared.serve_arena(context, layout, end);
+            if !block.is_null() {
                 return block;
             }
-            // SAFETY: the block was handed out just now, and nobody has it.
-            unsafe { shared.release(context, block, n) };
-            ptr::null_mut()
+            // What lies idle may be all that parts the free memory.
+            shared.pool.flush(context);
+            shared.serve_arena(context, layout, end)
         })
     }
 
