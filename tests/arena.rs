@@ -505,3 +505,51 @@ fn e1_what_lies_idle_in_the_native_heap_is_in_no_ones_way() {
         assert!(large.is_ok(), "{}", heap.stats());
     });
 }
+
+#[test]
+fn c10_large_objects_slide_down_when_asked_but_for_pinned_ones() {
+    brand!(Here);
+    let mut arena = Arena::<Here>::branded(heap(4 << 20)).unwrap();
+    arena.enter(|cx| {
+        cx.set_large(10_000);
+        let mut all = Vec::new();
+        for index in 0..20u32 {
+            let part = cx.new_slice::<Slot<u32, Here>>(10_000, |_, _| Slot::null()).unwrap();
+            let number = cx.new::<u32>(|_| index).unwrap();
+            part.get(cx)[index as usize].set(cx, Some(number.get(cx)));
+            let owner = cx
+                .new::<Slot<[Slot<u32, Here>], Here>>(|g| Slot::new(g, part.get(g)))
+                .unwrap();
+            all.push(owner);
+        }
+        let address = |cx: &Cx<Here>, owner: &Root<Slot<'static, [Slot<'static, u32, Here>], Here>, Here>| {
+            owner.get(cx).get().get(cx).unwrap().get().as_ptr() as usize
+        };
+        let bytes = cx.new_buffer(20_000).unwrap();
+        let pinned = cx.pin(bytes.get(cx)).unwrap();
+        let stays = pinned.as_ptr() as usize;
+        let last = cx.new_buffer(20_000).unwrap();
+        let before = last.get(cx).get().as_ptr() as usize;
+        all.drain(..10);
+        cx.collect(Generation::Old);
+        assert_eq!(
+            last.get(cx).get().as_ptr() as usize,
+            before,
+            "a collection moves no large object"
+        );
+        let tenth = address(cx, &all[9]);
+        cx.compact();
+        assert!(
+            (last.get(cx).get().as_ptr() as usize) < before,
+            "asked, it moves them down"
+        );
+        assert!(address(cx, &all[9]) < tenth);
+        assert_eq!(pinned.as_ptr() as usize, stays);
+        for (index, owner) in (10u32..).zip(&all) {
+            let part = owner.get(cx).get().get(cx).unwrap();
+            assert_eq!(*part[index as usize].get(cx).unwrap(), index);
+        }
+        cx.collect(Generation::Young);
+        cx.compact();
+    });
+}

@@ -44,7 +44,7 @@ impl<A: Brand> Cx<A> {
             if !collector.reserve_entries(drops) {
                 return Err(OutOfMemory { requested: bytes });
             }
-            let object = match collector.context.bump(bytes) {
+            let object = match collector.bump_small(bytes) {
                 None => collector.allocate_collecting((bytes / GRANULE) as u32),
                 object => object,
             };
@@ -261,7 +261,7 @@ impl Collector {
     /// Memory for an object of `bytes`, a multiple of the granule, without a collection.
     #[inline(always)]
     pub(super) fn bump(&mut self, bytes: usize) -> Option<NonNull<u8>> {
-        match self.context.bump(bytes) {
+        match self.bump_small(bytes) {
             None => self.allocate_slowly((bytes / GRANULE) as u32),
             object => object,
         }

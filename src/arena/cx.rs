@@ -94,14 +94,15 @@ impl<A: Brand> Cx<A> {
         };
     }
 
-    /// Collects everything, and moves objects together as far as pinned ones permit, so that the rest of the memory is the
-    /// heap's.
+    /// Collects everything, and moves objects together as far as pinned ones permit, large ones too, so that the rest of the
+    /// memory is the heap's.
     pub fn compact(&mut self) {
+        let collector = self.collector_mut();
         // SAFETY: PARKED, as in `collect`.
         unsafe {
-            self.collector_mut()
-                .collect(Generation::Old as u8, Ending::Compact, CollectionCause::Asked)
-        };
+            collector.collect(Generation::Old as u8, Ending::Compact, CollectionCause::Asked);
+            collector.slide_large();
+        }
     }
 
     /// Collects if a budget is spent.
@@ -145,6 +146,13 @@ impl<A: Brand> Cx<A> {
     /// Sets the bytes that may be allocated between collections; by default an eighth of the heap's first span, 4 MiB at most.
     pub fn set_budget(&mut self, bytes: usize) {
         self.collector_mut().budget.set(bytes);
+    }
+
+    /// Sets the bytes from which on an object is large: it gets a segment of its own, and moves only in [`Cx::compact`] or when
+    /// nothing else makes room. From 512 bytes to the size of a segment; by default an eighth of one, but 8 KiB at least, and half of
+    /// one at most. Objects that exist stay where they are.
+    pub fn set_large(&mut self, bytes: usize) {
+        self.collector_mut().set_large(bytes);
     }
 
     /// Collects at every safe point, and moves what can move nearly each time: to find what relies on luck.

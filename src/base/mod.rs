@@ -8,7 +8,7 @@ pub mod core_id;
 pub mod fault;
 pub(crate) mod granule;
 pub mod lock;
-#[cfg_attr(not(target_arch = "x86_64"), path = "prefetch_none.rs")]
+#[cfg(target_arch = "x86_64")]
 pub(crate) mod prefetch;
 #[cfg_attr(terrace_small, path = "shift_small.rs")]
 pub(crate) mod shift;

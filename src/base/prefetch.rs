@@ -1,8 +1,5 @@
 //! A hint to the processor that memory will be read soon.
 
-/// Whether the hint does anything.
-pub(crate) const IS_SUPPORTED: bool = true;
-
 /// Has the cache line at `address`, which may be any, fetched.
 #[inline(always)]
 pub(crate) fn prefetch(address: *const u8) {

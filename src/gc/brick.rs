@@ -137,6 +137,15 @@ impl<'a> Writer<'a> {
     }
 }
 
+/// Notes that the object at `from`, the first one of its brick, goes to `to`.
+///
+/// # Safety
+/// SPACE.
+pub(super) unsafe fn set_base(space: &Space, from: u32, to: u32) {
+    // SAFETY: SPACE: the entry exists and is ours.
+    unsafe { *space.bricks.add((from >> BRICK_SHIFT) as usize) = to };
+}
+
 /// Forgets where the objects of `from..to`, whole bricks, move to.
 ///
 /// # Safety

@@ -330,6 +330,10 @@ impl Collector {
             }
             self.count(Step::CollectAll);
             self.collect(OLDEST, Ending::Compact, cause);
+            if attempt(self) {
+                return true;
+            }
+            self.slide_large();
         }
         let is_served = attempt(self);
         if !is_served {

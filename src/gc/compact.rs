@@ -64,8 +64,7 @@ impl Collector {
         // SAFETY: LIVE: handles and slots of live objects refer to marked objects; old ones that refer to condemned ones have
         // dirty cards, and so have the young ones in their gaps.
         unsafe {
-            self.handles.each(|_, position| *position = forward.position(*position));
-            self.drops.relocate(|position| forward.position(position));
+            self.relocate_roots(&forward);
             let mut visitor = self.visitor(Task::Relocate(forward));
             for segment in self.segments.as_slice() {
                 if segment.generation > generation {
@@ -74,6 +73,18 @@ impl Collector {
                     segment.each_live(&space, |position, _| object::trace(space.at(position), &mut visitor));
                 }
             }
+        }
+    }
+
+    /// Gives handles and lists the new positions.
+    ///
+    /// # Safety
+    /// As for [`Collector::relocate`].
+    pub(super) unsafe fn relocate_roots(&mut self, forward: &Forward) {
+        // SAFETY: LIVE: what handles and lists have are positions of marked objects.
+        unsafe {
+            self.handles.each(|_, position| *position = forward.position(*position));
+            self.drops.relocate(|position| forward.position(position));
         }
     }
 

@@ -10,7 +10,7 @@ use super::Collector;
 use super::card;
 use super::collect::Step;
 use super::segment::{Gap, MIN_GAP, OLDEST, Segment};
-use super::space::BRICK;
+use super::space::{BRICK, BRICK_BYTES};
 use crate::base::granule::{GRANULE, GRANULE_SHIFT};
 
 /// A gap that is too small for a request is dropped until the next collection if it has fewer granules than this.
@@ -60,6 +60,16 @@ impl Context {
 }
 
 impl Collector {
+    /// Takes `bytes` from the context if so many are left, and they are not those of a large object.
+    #[inline(always)]
+    pub(crate) fn bump_small(&mut self, bytes: usize) -> Option<NonNull<u8>> {
+        // Objects of less than a brick are never large: for types of a known size that decides it.
+        if bytes >= BRICK_BYTES && bytes >> GRANULE_SHIFT >= self.large as usize {
+            return None;
+        }
+        self.context.bump(bytes)
+    }
+
     /// Takes `n` granules from wherever there are some, without a collection. Not 0.
     #[cold]
     #[inline(never)]

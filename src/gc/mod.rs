@@ -24,6 +24,8 @@
 //! - **`PARKED`**: during a collection no reference to an object or into one exists; the layer above sees to that by lifetimes.
 //! - **`TRACED`**: what implements `Trace` shows each of its slots, and slots are nowhere else.
 
+#[cfg_attr(not(target_arch = "x86_64"), path = "ahead_none.rs")]
+mod ahead;
 mod brick;
 mod budget;
 pub(crate) mod card;
@@ -36,6 +38,7 @@ pub(crate) mod finalize;
 pub(crate) mod generation;
 pub(crate) mod handle;
 mod intern;
+mod large;
 mod mark;
 #[cfg_attr(feature = "names", path = "name_on.rs")]
 #[cfg_attr(not(feature = "names"), path = "name_off.rs")]
@@ -80,6 +83,11 @@ const MOST: u32 = (1 << 31) - 4 * BRICK;
 const SEGMENT_SHIFT: u32 = 5;
 const SEGMENT_MIN: u32 = 2 * BRICK;
 const SEGMENT_MAX: u32 = (256 << 10) / GRANULE as u32;
+
+/// Objects from this part of a segment on get segments of their own, if they have so many granules: less would be lost at the
+/// end of a brick than at the end of a segment.
+const LARGE_SHIFT: u32 = 3;
+const LARGE_MIN: u32 = 16 * BRICK;
 
 /// One granule in so many can be on the mark stack before objects are looked for again, within limits.
 const STACK_SHIFT: u32 = 9;
@@ -154,7 +162,7 @@ impl Collector {
             fills: Table::EMPTY,
             pins: Table::EMPTY,
             standard,
-            large: standard / 2,
+            large: (standard >> LARGE_SHIFT).max(LARGE_MIN).min(standard / 2),
             young: 0,
             held: 0,
             orphans: 0,

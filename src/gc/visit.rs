@@ -2,15 +2,11 @@
 
 use core::cell::Cell;
 
+use super::ahead::Ahead;
 use super::brick::Forward;
 use super::card;
 use super::object;
 use super::space::Space;
-use crate::base::prefetch::prefetch;
-
-/// Objects whose headers are on their way from memory while others are looked at. Where nothing can be fetched ahead, none.
-const AHEAD: usize = if crate::base::prefetch::IS_SUPPORTED { 16 } else { 0 };
-
 /// Handed to [`Trace::trace`](crate::Trace::trace): takes note of slots, or changes them.
 pub struct Visitor {
     pub(super) space: Space,
@@ -21,9 +17,8 @@ pub struct Visitor {
     stack: *mut u32,
     depth: usize,
     capacity: usize,
-    /// The positions of objects that may yet have to be marked, as a ring, and where in it the oldest is; 0 is none.
-    ahead: [u32; AHEAD],
-    oldest: usize,
+    /// Objects that may yet have to be marked.
+    ahead: Ahead,
     /// Dirty bricks that were visited.
     pub(super) cards: u32,
     /// Whether any object was marked.
@@ -53,8 +48,7 @@ impl Visitor {
             stack: stack.as_mut_ptr(),
             depth: 0,
             capacity: stack.len(),
-            ahead: [0; AHEAD],
-            oldest: 0,
+            ahead: Ahead::EMPTY,
             cards: 0,
             found: false,
             overflowed: false,
@@ -90,14 +84,7 @@ impl Visitor {
         if unsafe { self.space.is_live(position) } {
             return;
         }
-        if AHEAD == 0 {
-            self.mark_now(position);
-            return;
-        }
-        prefetch(self.space.at(position));
-        let next = core::mem::replace(&mut self.ahead[self.oldest], position);
-        self.oldest = (self.oldest + 1) % AHEAD.max(1);
-        if next != 0 {
+        if let Some(next) = self.ahead.exchange(&self.space, position) {
             self.mark_now(next);
         }
     }
@@ -148,18 +135,9 @@ impl Visitor {
     /// Marks and traces until nothing is left.
     pub(super) fn drain(&mut self) {
         self.work();
-        let mut idle = 0;
-        while idle < AHEAD {
-            let next = core::mem::take(&mut self.ahead[self.oldest]);
-            self.oldest = (self.oldest + 1) % AHEAD.max(1);
-            idle += 1;
-            if next != 0 {
-                self.mark_now(next);
-                if self.depth != 0 {
-                    self.work();
-                    idle = 0;
-                }
-            }
+        while let Some(next) = self.ahead.take() {
+            self.mark_now(next);
+            self.work();
         }
     }
 }
