@@ -148,9 +148,9 @@ impl<A: Brand> Cx<A> {
         self.collector_mut().budget.set(bytes);
     }
 
-    /// Sets the bytes from which on an object is large: it gets a segment of its own, and moves only in [`Cx::compact`] or when
-    /// nothing else makes room. From 512 bytes to the size of a segment; by default an eighth of one, but 8 KiB at least, and half of
-    /// one at most. Objects that exist stay where they are.
+    /// Sets the bytes from which on an object is large: it moves only in [`Cx::compact`] or when nothing else makes room, as
+    /// that costs more than it gains. From 512 bytes to what a segment holds, which it is by default. A segment is a 32nd of the
+    /// heap's first span, from 1 KiB to 256 KiB. Objects that exist stay what they are.
     pub fn set_large(&mut self, bytes: usize) {
         self.collector_mut().set_large(bytes);
     }

@@ -60,11 +60,11 @@ impl Context {
 }
 
 impl Collector {
-    /// Takes `bytes` from the context if so many are left, and they are not those of a large object.
+    /// Takes `bytes` from the context if so many are left, and the object gets no segment of its own.
     #[inline(always)]
     pub(crate) fn bump_small(&mut self, bytes: usize) -> Option<NonNull<u8>> {
-        // Objects of less than a brick are never large: for types of a known size that decides it.
-        if bytes >= BRICK_BYTES && bytes >> GRANULE_SHIFT >= self.large as usize {
+        // Objects of less than a brick never do: for types of a known size that decides it.
+        if bytes >= BRICK_BYTES && bytes >> GRANULE_SHIFT >= self.own.min(self.large) as usize {
             return None;
         }
         self.context.bump(bytes)
@@ -74,9 +74,8 @@ impl Collector {
     #[cold]
     #[inline(never)]
     pub(crate) fn allocate_slowly(&mut self, n: u32) -> Option<NonNull<u8>> {
-        // Two such objects would not share a segment. What fits into one can be moved into another, by a compaction.
-        if n >= self.large
-            && let Some(index) = self.add_segment(n, n > self.standard)
+        if n >= self.own.min(self.large)
+            && let Some(index) = self.add_segment(n, n >= self.large)
         {
             self.count(Step::Large);
             return NonNull::new(self.space.at(self.segments.as_slice()[index].start));

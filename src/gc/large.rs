@@ -2,7 +2,7 @@
 //! when nothing else makes room.
 //!
 //! ```text
-//!   | small .... |  L1  |      free      |  L2  |   free  |          L2 goes to the first place that has room for it.
+//!   | small .... |  L1  |      free      |  L2  |   free  |          L2 goes to a lower place that has room for it.
 //! ```
 
 use super::Collector;
@@ -16,10 +16,9 @@ use super::space::BRICK;
 use super::visit::Task;
 use crate::base::granule::{GRANULE, GRANULE_SHIFT};
 use crate::base::shift::shift;
-use crate::region::End;
 
 impl Collector {
-    /// Moves large objects that are not pinned to the lowest places that have room for them. O(live objects), if any moves.
+    /// Moves large objects that are not pinned to lower places that have room for them. O(live objects), if any moves.
     ///
     /// # Safety
     /// PARKED; all generations were collected just now.
@@ -57,7 +56,7 @@ impl Collector {
         let Some(layout) = Collector::segment_layout(segment.granules()) else {
             return false;
         };
-        let block = self.source.take_outermost(layout, End::First);
+        let block = self.source.take(layout, None);
         if block.is_null() {
             return false;
         }
@@ -145,6 +144,6 @@ impl Collector {
     /// Sets the bytes from which on an object gets a segment of its own.
     pub(crate) fn set_large(&mut self, bytes: usize) {
         let granules = u32::try_from(bytes.div_ceil(GRANULE)).unwrap_or(u32::MAX);
-        self.large = granules.clamp(BRICK, self.standard);
+        self.large = granules.clamp(BRICK, self.standard + 1);
     }
 }

@@ -86,8 +86,8 @@ const SEGMENT_MAX: u32 = (256 << 10) / GRANULE as u32;
 
 /// Objects from this part of a segment on get segments of their own, if they have so many granules: less would be lost at the
 /// end of a brick than at the end of a segment.
-const LARGE_SHIFT: u32 = 3;
-const LARGE_MIN: u32 = 16 * BRICK;
+const OWN_SHIFT: u32 = 3;
+const OWN_MIN: u32 = 16 * BRICK;
 
 /// One granule in so many can be on the mark stack before objects are looked for again, within limits.
 const STACK_SHIFT: u32 = 9;
@@ -108,9 +108,12 @@ pub(crate) struct Collector {
     pub(crate) source: &'static dyn Source,
     pub(crate) handles: Handles,
     pub(crate) drops: Drops,
-    /// Granules of a segment, and of the smallest object that gets a segment of its own.
+    /// Granules of a segment.
     standard: u32,
+    /// Granules of the smallest large object.
     pub(crate) large: u32,
+    /// Granules of the smallest object that gets a segment of its own, but moves as others do.
+    pub(super) own: u32,
     /// The mark stack.
     stack: Table<u32>,
     turns: Table<Turn>,
@@ -162,7 +165,8 @@ impl Collector {
             fills: Table::EMPTY,
             pins: Table::EMPTY,
             standard,
-            large: (standard >> LARGE_SHIFT).max(LARGE_MIN).min(standard / 2),
+            own: (standard >> OWN_SHIFT).max(OWN_MIN).min(standard / 2),
+            large: standard + 1,
             young: 0,
             held: 0,
             orphans: 0,
