@@ -43,10 +43,10 @@ pub trait Contestant: 'static {
     ) -> R;
 
     /// Makes an array of `len` numbers, `first`, `first + 1` and so on, and keeps it in a place, in which another may be.
-    fn put_array(session: &mut Self::Session<'_>, place: usize, len: usize, first: f64);
+    fn put_array(session: &mut Self::Session<'_>, place: usize, len: usize, first: u64);
 
     /// First and last number of the array in a place.
-    fn ends_of_array(session: &mut Self::Session<'_>, place: usize) -> (f64, f64);
+    fn ends_of_array(session: &mut Self::Session<'_>, place: usize) -> (u64, u64);
 
     /// [`workload::rings`](crate::workload::rings), if cycles can be collected.
     fn rings(_: &mut Self::Session<'_>, _count: usize) -> Option<u64> {

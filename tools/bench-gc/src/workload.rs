@@ -181,7 +181,7 @@ fn gcbench<C: Contestant>(session: &mut C::Session<'_>, depth: u32) -> u64 {
         from_top(window, &mut node, depth);
         window.keep_node(node);
     });
-    C::put_array(session, 0, 5 * ARRAY, 1.0);
+    C::put_array(session, 0, 5 * ARRAY, 1);
     for small in (4..=depth).step_by(2) {
         for _ in 0..rounds(depth, small) {
             C::step(session, Kind::Node, nodes(small), |window| {
@@ -198,7 +198,7 @@ fn gcbench<C: Contestant>(session: &mut C::Session<'_>, depth: u32) -> u64 {
     }
     sum += C::step(session, Kind::Node, 0, |window| window.count_kept_nodes());
     let (first, last) = C::ends_of_array(session, 0);
-    sum + (first + last) as u64
+    sum + first + last
 }
 
 fn from_top<W: Window>(window: &mut W, node: &mut W::Node, depth: u32) {
@@ -292,11 +292,11 @@ where
 }
 
 fn arrays<C: Contestant>(session: &mut C::Session<'_>, count: usize) -> u64 {
-    let mut sum = 0.0;
+    let mut sum = 0;
     for number in 0..count {
-        C::put_array(session, number % ARRAYS, ARRAY, number as f64);
+        C::put_array(session, number % ARRAYS, ARRAY, number as u64);
         let (first, last) = C::ends_of_array(session, (number + 1) % ARRAYS.min(number + 1));
         sum += first + last;
     }
-    sum as u64
+    sum
 }

@@ -74,7 +74,7 @@ pub struct Kept<'gc> {
     node: Gc<'gc, Lock<Option<GcRefLock<'gc, Node<'gc>>>>>,
     small: Table<'gc, Small>,
     chains: Table<'gc, Link<'gc>>,
-    arrays: Table<'gc, Vec<f64>>,
+    arrays: Table<'gc, Vec<u64>>,
 }
 
 type Session = Arena<Rootable![Kept<'_>]>;
@@ -108,18 +108,18 @@ impl<P: Pace> Contestant for Arenas<P> {
         result
     }
 
-    fn put_array(arena: &mut Session, place: usize, len: usize, first: f64) {
+    fn put_array(arena: &mut Session, place: usize, len: usize, first: u64) {
         arena.mutate(|mc, kept| {
-            let array = Gc::new(mc, (0..len).map(|index| first + index as f64).collect());
+            let array = Gc::new(mc, (0..len).map(|index| first + index as u64).collect());
             kept.arrays.borrow_mut(mc)[place] = Some(array);
         });
         arena.collect_debt();
     }
 
-    fn ends_of_array(arena: &mut Session, place: usize) -> (f64, f64) {
+    fn ends_of_array(arena: &mut Session, place: usize) -> (u64, u64) {
         arena.mutate(|_, kept| {
             let array = kept.arrays.borrow()[place];
-            array.map_or((0.0, 0.0), |array| (array[0], array[array.len() - 1]))
+            array.map_or((0, 0), |array| (array[0], array[array.len() - 1]))
         })
     }
 

@@ -40,7 +40,7 @@ pub struct Kept<'b> {
     node: Option<&'b Node<'b>>,
     small: &'b mut [Option<&'b Small>],
     chains: &'b mut [Option<&'b Link<'b>>],
-    arrays: &'b mut [&'b [f64]],
+    arrays: &'b mut [&'b [u64]],
 }
 
 impl Contestant for Bumped {
@@ -68,11 +68,11 @@ impl Contestant for Bumped {
         work(kept)
     }
 
-    fn put_array(kept: &mut Kept<'_>, place: usize, len: usize, first: f64) {
-        kept.arrays[place] = kept.bump.alloc_slice_fill_with(len, |index| first + index as f64);
+    fn put_array(kept: &mut Kept<'_>, place: usize, len: usize, first: u64) {
+        kept.arrays[place] = kept.bump.alloc_slice_fill_with(len, |index| first + index as u64);
     }
 
-    fn ends_of_array(kept: &mut Kept<'_>, place: usize) -> (f64, f64) {
+    fn ends_of_array(kept: &mut Kept<'_>, place: usize) -> (u64, u64) {
         let array = kept.arrays[place];
         (array[0], array[array.len() - 1])
     }

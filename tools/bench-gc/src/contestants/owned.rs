@@ -31,7 +31,7 @@ pub struct Kept {
     node: Option<Box<Node>>,
     small: Vec<Option<Box<Small>>>,
     chains: Vec<Option<Box<Link>>>,
-    arrays: Vec<Box<[f64]>>,
+    arrays: Vec<Box<[u64]>>,
 }
 
 impl Contestant for Owned {
@@ -52,11 +52,11 @@ impl Contestant for Owned {
         work(kept)
     }
 
-    fn put_array(kept: &mut Kept, place: usize, len: usize, first: f64) {
-        kept.arrays[place] = (0..len).map(|index| first + index as f64).collect();
+    fn put_array(kept: &mut Kept, place: usize, len: usize, first: u64) {
+        kept.arrays[place] = (0..len).map(|index| first + index as u64).collect();
     }
 
-    fn ends_of_array(kept: &mut Kept, place: usize) -> (f64, f64) {
+    fn ends_of_array(kept: &mut Kept, place: usize) -> (u64, u64) {
         let array = &kept.arrays[place];
         (array[0], array[array.len() - 1])
     }

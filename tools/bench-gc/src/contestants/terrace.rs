@@ -50,7 +50,7 @@ pub struct Kept {
     node: Option<Root<Node<'static>>>,
     small: Root<[Slot<'static, Small>]>,
     chains: Root<[Slot<'static, Link<'static>>]>,
-    arrays: Vec<Option<Root<[f64]>>>,
+    arrays: Vec<Option<Root<[u64]>>>,
 }
 
 impl Kept {
@@ -68,8 +68,8 @@ impl Kept {
         }
     }
 
-    fn put_array(&mut self, cx: &mut Cx, place: usize, len: usize, first: f64) {
-        let array = cx.new_slice::<f64>(len, |_, index| first + index as f64).expect(ROOM);
+    fn put_array(&mut self, cx: &mut Cx, place: usize, len: usize, first: u64) {
+        let array = cx.new_slice::<u64>(len, |_, index| first + index as u64).expect(ROOM);
         self.arrays[place] = Some(array);
     }
 
@@ -84,9 +84,9 @@ impl Kept {
         sum
     }
 
-    fn ends_of_array(&self, cx: &Cx, place: usize) -> (f64, f64) {
+    fn ends_of_array(&self, cx: &Cx, place: usize) -> (u64, u64) {
         let array = self.arrays[place].as_ref().map(|array| array.get(cx).get());
-        array.map_or((0.0, 0.0), |array| (array[0], array[array.len() - 1]))
+        array.map_or((0, 0), |array| (array[0], array[array.len() - 1]))
     }
 }
 

@@ -47,7 +47,7 @@ pub struct Kept {
     node: Option<Pointer<Node>>,
     small: Table<Small>,
     chains: Table<Link>,
-    arrays: Table<Vec<f64>>,
+    arrays: Table<Vec<u64>>,
 }
 
 impl Contestant for Pointers {
@@ -69,17 +69,17 @@ impl Contestant for Pointers {
         work(kept)
     }
 
-    fn put_array(kept: &mut Kept, place: usize, len: usize, first: f64) {
-        let numbers: Vec<f64> = (0..len).map(|index| first + index as f64).collect();
+    fn put_array(kept: &mut Kept, place: usize, len: usize, first: u64) {
+        let numbers: Vec<u64> = (0..len).map(|index| first + index as u64).collect();
         let array = Pointer::new(numbers);
         kept.arrays.borrow_mut()[place] = Some(array);
     }
 
-    fn ends_of_array(kept: &mut Kept, place: usize) -> (f64, f64) {
+    fn ends_of_array(kept: &mut Kept, place: usize) -> (u64, u64) {
         let arrays = kept.arrays.borrow();
         arrays[place]
             .as_ref()
-            .map_or((0.0, 0.0), |array| (array[0], array[array.len() - 1]))
+            .map_or((0, 0), |array| (array[0], array[array.len() - 1]))
     }
 
     fn rings(kept: &mut Kept, count: usize) -> Option<u64> {

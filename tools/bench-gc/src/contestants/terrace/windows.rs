@@ -57,11 +57,11 @@ impl Contestant for Windows {
         })
     }
 
-    fn put_array(session: &mut Session<'_>, place: usize, len: usize, first: f64) {
+    fn put_array(session: &mut Session<'_>, place: usize, len: usize, first: u64) {
         session.kept.put_array(session.cx, place, len, first);
     }
 
-    fn ends_of_array(session: &mut Session<'_>, place: usize) -> (f64, f64) {
+    fn ends_of_array(session: &mut Session<'_>, place: usize) -> (u64, u64) {
         session.kept.ends_of_array(session.cx, place)
     }
 
