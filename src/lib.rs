@@ -86,6 +86,7 @@ pub use arena::finalize::Finalize;
 pub use arena::gc::Gc;
 pub use arena::handle::{Pinned, Root, Weak};
 pub use arena::map::ArenaMap;
+pub use arena::native::NativeBytes;
 pub use arena::segments::{GapInfo, Gaps, SegmentInfo, Segments};
 pub use arena::slot::{Interior, Slot};
 pub use arena::stats::{ArenaStats, ArenaSteps};

@@ -553,3 +553,44 @@ fn c10_large_objects_slide_down_when_asked_but_for_pinned_ones() {
         cx.compact();
     });
 }
+
+#[test]
+fn c23_native_memory_of_objects_counts() {
+    brand!(Here);
+    #[derive(Trace)]
+    struct Image {
+        _pixels: Plain<Vec<u8>>,
+        charge: NativeBytes<Here>,
+    }
+    let mut arena = Arena::<Here>::branded(heap(256 << 10)).unwrap();
+    let outlives = arena.enter(|cx| {
+        let collections = |cx: &Cx<Here>| cx.stats().collections.iter().sum::<u32>();
+        for charged in [true, false] {
+            let before = collections(cx);
+            for _ in 0..200 {
+                let image = cx.new::<Image>(|g| Image {
+                    _pixels: Plain(vec![0; 10_000]),
+                    charge: g.charge(if charged { 10_000 } else { 0 }),
+                });
+                drop(image.unwrap());
+                cx.safe_point();
+                cx.poll();
+            }
+            assert_eq!(collections(cx) - before > 10, charged, "it brings collections nearer");
+        }
+        cx.compact();
+        cx.poll();
+        assert_eq!(cx.stats().native, 0, "it goes with its objects");
+        let kept = cx.new::<Image>(|g| Image {
+            _pixels: Plain(vec![]),
+            charge: g.charge(500),
+        });
+        assert_eq!(kept.unwrap().get(cx).charge.bytes(), 500);
+        assert_eq!(cx.stats().native, 500);
+        cx.charge(7)
+    });
+    drop(arena);
+    drop(outlives);
+    let arena = Arena::<Here>::branded(heap(256 << 10)).unwrap();
+    assert_eq!(arena.stats().native, 0);
+}

@@ -119,16 +119,21 @@ impl<A: Brand> Drop for Arena<A> {
     }
 }
 
-/// Follows the drop of a handle: the last one of an arena that was dropped takes the arena's memory along.
-#[inline(always)]
-pub(super) fn handle_dropped(state: &BrandState) {
-    if state.is(Phase::Orphaned) {
-        orphan_dropped(state);
-    }
-}
-
+/// Gives up a handle while its arena is not open. The last one of an arena that was dropped takes the arena's memory along.
+///
+/// # Safety
+/// The index is that of a handle of the brand's arena, and is used no more.
 #[cold]
-fn orphan_dropped(state: &BrandState) {
+#[inline(never)]
+pub(super) unsafe fn drop_handle(state: &BrandState, index: u32) {
+    if state.is_busy() {
+        return; // the collector is at work: the entry keeps its place for good
+    }
+    // SAFETY: BRAND: the collector is there, and at rest; the rest is the caller's.
+    unsafe { (*state.collector()).handles.remove(index) };
+    if !state.is(Phase::Orphaned) {
+        return;
+    }
     // SAFETY: BRAND: the arena's collector is there; handles are of its thread of control.
     let (orphans, droppable) = unsafe {
         let collector = &mut *state.collector();

@@ -4,7 +4,7 @@ use core::marker::PhantomData;
 use core::ops::Deref;
 use core::ptr::NonNull;
 
-use super::brand::{Brand, Branded, Main};
+use super::brand::{Brand, Branded, Main, Phase};
 use super::cx::Cx;
 use super::error::OutOfMemory;
 use super::gc::Gc;
@@ -74,13 +74,14 @@ impl<A: Brand> Drop for Entry<A> {
     #[cfg_attr(terrace_small, inline(never))]
     fn drop(&mut self) {
         let state = A::state();
-        if state.is_busy() {
-            return; // the collector is at work: the entry keeps its place for good
+        if state.is(Phase::Open) {
+            // SAFETY: OWNED: the collector lives; handles are not `Send`, and nobody holds a reference to it while other code,
+            // such as this, runs, unless it is busy.
+            unsafe { (*state.collector()).handles.remove(self.index) };
+        } else {
+            // SAFETY: OWNED: the index is this handle's, which is no more.
+            unsafe { super::arena::drop_handle(state, self.index) };
         }
-        // SAFETY: OWNED: the collector lives; handles are not `Send`, and nobody holds a reference to it while other code,
-        // such as this, runs, unless it is busy.
-        unsafe { (*state.collector()).handles.remove(self.index) };
-        super::arena::handle_dropped(state);
     }
 }
 

@@ -11,6 +11,8 @@ use crate::gc::Collector;
 pub struct ArenaStats {
     /// In segments, free or not.
     pub held: usize,
+    /// Native memory that objects own, as [`Cx::charge`](crate::Cx::charge) was told.
+    pub native: usize,
     /// In the collector's tables.
     pub bookkeeping: usize,
     /// Alive in the generations that the last collection was about, as it found; large objects apart.
@@ -81,6 +83,7 @@ impl ArenaStats {
         let [large, gaps, segments, old_gaps, young, full, failures] = counters.steps;
         ArenaStats {
             held: collector.held(),
+            native: collector.native,
             bookkeeping: collector.bookkeeping(),
             live: counters.live,
             young: collector.young_bytes(),

@@ -1,42 +1,73 @@
-//! When to collect which generation, in bytes.
+//! When to collect which generation, in bytes, not in objects; native memory that objects own counts as theirs.
 //!
-//! Generation 0 is due when as much was allocated as the budget says; generation 1, when twice as much has survived since it
-//! was collected last; generation 2, when segments hold twice as much as after its last collection.
+//! ```text
+//!   generation 0 is due   when   allocated since the last collection >= young
+//!   generation 1          when   survived since it was collected     >= 2 young
+//!   generation 2          when   held                                >= held after its last collection + growth
+//!                                growth = max(traced then, 2 young)
+//! ```
+//!
+//! A collection costs work for what it traces, so what may be allocated before the next one of generation 2 is as much as that
+//! one will trace: the work for each allocated byte is bounded, and large objects without slots, which cost none, leave no
+//! room for garbage.
+//!
+//! `young` follows survival: where most of what is young survives and has to be traced, it has had too little time to die, and
+//! is given twice as much; where next to nothing does, half. A program that sets it keeps what it sets.
 
 use crate::base::granule::GRANULE;
 
-/// The budget is this part of the span, within limits.
+/// The budget is this part of the span, within limits; at most so many times that, and not more than a quarter of the span.
 const BUDGET_SHIFT: u32 = 3;
 const BUDGET_MIN: usize = 1 << 10;
 const BUDGET_MAX: usize = 4 << 20;
+const GROWTH: usize = 4;
+
+/// What a collection has found, in granules.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Survival {
+    /// Young memory before a collection of generation 0; 0 for others.
+    pub young: usize,
+    /// Alive in what was collected.
+    pub live: usize,
+    /// What of it has been traced.
+    pub traced: usize,
+    /// In segments, and native memory that objects own.
+    pub held: usize,
+}
 
 /// Budgets, all in granules.
 pub(crate) struct Budget {
     /// Granules that may be allocated between collections.
     pub(super) young: usize,
+    /// The bounds of `young`; they are equal where the program has set it.
+    least: usize,
+    most: usize,
     /// Granules that have survived since generation 1 was collected.
-    pub(super) survived: usize,
-    /// Granules in segments from which on generation 2 is due.
-    pub(super) limit: usize,
+    survived: usize,
+    /// Granules held from which on generation 2 is due.
+    limit: usize,
 }
 
 impl Budget {
     pub(super) fn new(granules: u32) -> Budget {
-        let young = (granules >> BUDGET_SHIFT) as usize;
-        let young = young.clamp(BUDGET_MIN / GRANULE, BUDGET_MAX / GRANULE);
+        let granules = granules as usize;
+        let young = (granules >> BUDGET_SHIFT).clamp(BUDGET_MIN / GRANULE, BUDGET_MAX / GRANULE);
         Budget {
             young,
+            least: young,
+            most: (young * GROWTH).min(granules / 4).max(young),
             survived: 0,
-            limit: (granules / 2) as usize,
+            limit: 2 * young,
         }
     }
 
     /// Sets the bytes that may be allocated between collections.
     pub(crate) fn set(&mut self, bytes: usize) {
-        self.young = (bytes / GRANULE).max(1);
+        let young = (bytes / GRANULE).max(1);
+        (self.young, self.least, self.most) = (young, young, young);
     }
 
-    /// The generation to be collected when `held` granules are in segments.
+    /// The generation to be collected when `held` granules are held.
     pub(super) fn generation(&self, held: usize) -> u8 {
         if held >= self.limit {
             2
@@ -45,11 +76,84 @@ impl Budget {
         }
     }
 
-    /// Takes note of a collection after which `held` granules are in segments and `promoted` ones have survived.
-    pub(super) fn note(&mut self, generation: u8, held: usize, promoted: usize) {
-        self.survived = if generation == 0 { self.survived + promoted } else { 0 };
+    /// Takes note of a collection.
+    pub(super) fn note(&mut self, generation: u8, found: Survival) {
+        self.survived = if generation == 0 { self.survived + found.live } else { 0 };
         if generation == 2 {
-            self.limit = (2 * held).max(4 * self.young);
+            self.limit = found.held + found.traced.max(2 * self.young);
         }
+        // Where less was allocated than the budget allows, that tells little.
+        if found.young >= self.young / 2 {
+            if found.traced > found.young / 2 {
+                self.young = (2 * self.young).min(self.most);
+            } else if found.traced < found.young / 32 {
+                self.young = (self.young / 2).max(self.least);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GRANULES: u32 = 1 << 20;
+
+    fn after(budget: &mut Budget, percent: usize) {
+        let young = budget.young;
+        let live = young * percent / 100;
+        budget.note(
+            0,
+            Survival {
+                young,
+                live,
+                traced: live,
+                held: live,
+            },
+        );
+    }
+
+    #[test]
+    fn c23_the_youngest_generation_gets_as_much_time_as_it_needs() {
+        let mut budget = Budget::new(GRANULES);
+        let first = budget.young;
+        (0..10).for_each(|_| after(&mut budget, 80));
+        assert_eq!(budget.young, GRANULES as usize / 4, "most survives");
+        after(&mut budget, 20);
+        assert_eq!(budget.young, GRANULES as usize / 4, "neither most nor little survives");
+        (0..10).for_each(|_| after(&mut budget, 1));
+        assert_eq!(budget.young, first, "little survives");
+        budget.set(4096);
+        (0..10).for_each(|_| after(&mut budget, 80));
+        assert_eq!(budget.young, 4096 / GRANULE, "the program has set it");
+    }
+
+    #[test]
+    fn c23_the_oldest_generation_is_collected_for_what_it_has_grown_by() {
+        let mut budget = Budget::new(GRANULES);
+        let floor = 2 * budget.young;
+        let held = 500_000;
+        let found = |traced| Survival {
+            young: 0,
+            live: traced,
+            traced,
+            held,
+        };
+        budget.note(2, found(400_000));
+        assert_eq!(
+            (budget.generation(899_999), budget.generation(900_000)),
+            (0, 2),
+            "as much as was traced"
+        );
+        budget.note(2, found(10));
+        assert_eq!(
+            (budget.generation(held + floor - 1), budget.generation(held + floor)),
+            (0, 2),
+            "little was traced"
+        );
+        after(&mut budget, 90);
+        after(&mut budget, 90);
+        after(&mut budget, 90);
+        assert_eq!(budget.generation(held), 1, "much has survived");
     }
 }

@@ -3,8 +3,10 @@
 use core::ptr::NonNull;
 
 use super::Collector;
+use super::budget::Survival;
 use super::card;
 use super::event::{CollectionCause, Moment, Order};
+use super::object;
 use super::segment::OLDEST;
 use crate::base::granule::{GRANULE, GRANULE_SHIFT};
 
@@ -60,6 +62,13 @@ impl Step {
     pub(crate) const COUNT: usize = Step::Fail as usize + 1;
 }
 
+/// Granules of large objects that a collection has found alive, and of those with slots.
+#[derive(Clone, Copy, Default)]
+struct Large {
+    live: usize,
+    traced: usize,
+}
+
 /// Ends the program if a collection unwinds: a panic while panicking aborts.
 struct Unfinished;
 
@@ -98,18 +107,25 @@ impl Collector {
             );
             self.drop_context();
             self.counters.pinned = 0;
+            let young = if generation == 0 { self.young } else { 0 };
             let outcome = if self.mark(generation) {
                 self.decide(generation, ending)
             } else {
                 Outcome::default()
             };
-            self.finish(generation, outcome.compacted);
+            let large = self.finish(generation, outcome.compacted);
             if generation == OLDEST {
                 self.settle_tables();
             }
             let live = outcome.live << GRANULE_SHIFT;
             self.counters.live = live;
-            self.budget.note(generation, self.held >> GRANULE_SHIFT, outcome.live);
+            let found = Survival {
+                young,
+                live: outcome.live + large.live,
+                traced: outcome.live + large.traced,
+                held: self.burden(),
+            };
+            self.budget.note(generation, found);
             let survived = &mut self.counters.survived[generation as usize];
             *survived = survived.wrapping_add(live);
             let count = &mut self.counters.collections[generation as usize];
@@ -159,12 +175,13 @@ impl Collector {
         }
     }
 
-    /// Promotes what was condemned, lists gaps and starts anew, and gives empty segments back.
+    /// Promotes what was condemned, lists gaps and starts anew, and gives empty segments back. Tells what large objects are left.
     ///
     /// # Safety
     /// LIVE holds again; no young objects are left.
-    unsafe fn finish(&mut self, generation: u8, compacted: bool) {
+    unsafe fn finish(&mut self, generation: u8, compacted: bool) -> Large {
         let (space, source) = (self.space, self.source);
+        let mut large = Large::default();
         // What generation 0 will take anyway is kept ready.
         let mut kept = if generation == 0 { self.budget.young } else { 0 };
         let (mut held, standard) = (self.held, self.standard);
@@ -198,6 +215,12 @@ impl Collector {
                 }
                 if !segment.is_large {
                     segment.list_gaps(&space);
+                } else if is_condemned {
+                    let granules = segment.granules() as usize;
+                    large.live += granules;
+                    if object::descriptor(space.at(segment.start)).trace.is_some() {
+                        large.traced += granules;
+                    }
                 }
                 if is_condemned && !is_moved {
                     card::link_starts(&space, segment);
@@ -221,6 +244,19 @@ impl Collector {
         }
         self.young = 0;
         self.context.scan = 0;
+        large
+    }
+
+    /// Granules held in segments, and as native memory by objects.
+    fn burden(&self) -> usize {
+        (self.held + self.native) >> GRANULE_SHIFT
+    }
+
+    /// Takes note of native memory that an object owns from now on. It brings the next collection nearer, as an object of that
+    /// size does.
+    pub(crate) fn charge(&mut self, bytes: usize) {
+        self.native = self.native.saturating_add(bytes);
+        self.young = self.young.saturating_add(bytes >> GRANULE_SHIFT);
     }
 
     /// A point where a collection may be: makes one if it is due.
@@ -246,7 +282,7 @@ impl Collector {
             }
         } else {
             Order {
-                generation: self.budget.generation(self.held >> GRANULE_SHIFT),
+                generation: self.budget.generation(self.burden()),
                 ending: Ending::Decide,
                 cause: CollectionCause::Budget,
             }

@@ -33,7 +33,7 @@ impl Collector {
         for index in 0..self.segments.len() {
             let segment = &mut self.segments.as_mut_slice()[index];
             let stays = core::mem::take(&mut segment.is_filled);
-            if segment.is_large && !stays {
+            if segment.is_large && !segment.is_pinned && !stays {
                 let segment = *segment;
                 // SAFETY: the caller's.
                 moving += usize::from(unsafe { self.find_lower(&segment) });

@@ -104,6 +104,8 @@ pub(crate) struct Collector {
     young: usize,
     /// Bytes in segments.
     held: usize,
+    /// Bytes of native memory that objects own, as far as the program tells.
+    pub(crate) native: usize,
     pub(crate) budget: Budget,
     pub(crate) source: &'static dyn Source,
     pub(crate) handles: Handles,
@@ -169,6 +171,7 @@ impl Collector {
             large: standard + 1,
             young: 0,
             held: 0,
+            native: 0,
             orphans: 0,
             budget: Budget::new(granules),
             counters: Counters::default(),

@@ -107,8 +107,8 @@ impl Collector {
         }
         let index = self.list_segment(block, granules, is_large);
         let segment = &mut self.segments.as_mut_slice()[index];
+        segment.is_pinned = true;
         if !is_large {
-            segment.is_pinned = true;
             segment.generation = OLDEST;
             self.young -= granules as usize; // counted object by object
         }

@@ -205,7 +205,7 @@ impl Collector {
         // SAFETY: SPACE, LIVE, FIRST: positions of a segment; the walk goes from an old object to the next.
         unsafe {
             if !self.space.is_live(position) {
-                return segment.is_touched || segment.is_pinned;
+                return segment.is_touched || segment.is_pinned && !segment.is_large;
             }
             let mut at = card::start_of_walk(&self.space, segment, position >> BRICK_SHIFT);
             while let Some(start) = self.next_old(segment, at).filter(|start| *start < position) {
