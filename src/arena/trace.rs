@@ -120,6 +120,7 @@ pub(super) struct DescriptorOf<T>(PhantomData<T>);
 impl<T: Trace> DescriptorOf<T> {
     const DROPS: bool = core::mem::needs_drop::<T>();
     const TRACE: Option<object::TraceFn> = if T::LEAF { None } else { Some(Self::trace) };
+    const TRACE_SLICE: Option<object::TraceFn> = if T::LEAF { None } else { Some(Self::trace_slice) };
 
     const DROP: Option<object::DropFn> = if Self::DROPS { Some(Self::drop) } else { None };
     const DEAD: &'static Descriptor = &Descriptor::of::<T>(None, None, None);
@@ -132,7 +133,7 @@ impl<T: Trace> DescriptorOf<T> {
     );
 
     pub(super) const SLICE: &'static Descriptor = &Descriptor::of_slice::<T>(
-        Self::TRACE,
+        Self::TRACE_SLICE,
         Self::DROP,
         if Self::DROPS { Some(Self::DEAD_SLICE) } else { None },
     );
@@ -159,8 +160,15 @@ impl<T: Trace> DescriptorOf<T> {
     }
 
     /// # Safety
+    /// One value of this type lies there, and is to be visited.
+    unsafe fn trace(value: *const u8, _: usize, _: usize, visitor: &mut Visitor) {
+        // SAFETY: the caller's.
+        unsafe { (*value.cast::<T>()).trace(visitor) };
+    }
+
+    /// # Safety
     /// Values of this type lie there, at least `to`.
-    unsafe fn trace(value: *const u8, from: usize, to: usize, visitor: &mut Visitor) {
+    unsafe fn trace_slice(value: *const u8, from: usize, to: usize, visitor: &mut Visitor) {
         for index in from..to {
             // SAFETY: the caller's.
             unsafe { (*value.cast::<T>().add(index)).trace(visitor) };
