@@ -119,7 +119,7 @@ pub(super) struct DescriptorOf<T>(PhantomData<T>);
 
 impl<T: Trace> DescriptorOf<T> {
     const DROPS: bool = core::mem::needs_drop::<T>();
-    const TRACE: Option<object::TraceFn> = if T::LEAF { None } else { Some(Self::trace) };
+    const TRACE: Option<object::TraceFn> = if T::LEAF { None } else { Some(Self::trace_one) };
     const TRACE_SLICE: Option<object::TraceFn> = if T::LEAF { None } else { Some(Self::trace_slice) };
 
     const DROP: Option<object::DropFn> = if Self::DROPS { Some(Self::drop) } else { None };
@@ -154,14 +154,14 @@ impl<T: Trace> DescriptorOf<T> {
                     ManuallyDrop::new(elements.cast::<T>().add(index).read()).trace(visitor);
                 }
             } else {
-                Self::trace(elements, from, to, visitor);
+                Self::trace_slice(elements, from, to, visitor);
             }
         }
     }
 
     /// # Safety
     /// One value of this type lies there, and is to be visited.
-    unsafe fn trace(value: *const u8, _: usize, _: usize, visitor: &mut Visitor) {
+    unsafe fn trace_one(value: *const u8, _: usize, _: usize, visitor: &mut Visitor) {
         // SAFETY: the caller's.
         unsafe { (*value.cast::<T>()).trace(visitor) };
     }
