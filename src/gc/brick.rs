@@ -15,6 +15,7 @@
 //! ```
 
 use super::space::{BRICK, BRICK_SHIFT, Space};
+use crate::base::fill::fill;
 
 /// Set in an entry that leads to a turn.
 const TURN: u32 = 1 << 31;
@@ -98,14 +99,14 @@ impl Forward {
 
 /// Writes the entries while the plan goes through the objects in order.
 pub(super) struct Writer<'a> {
-    space: Space,
+    space: &'a Space,
     turns: &'a mut super::table::Table<Turn>,
     /// The last brick of what was noted last.
     brick: u32,
 }
 
 impl<'a> Writer<'a> {
-    pub(super) fn new(space: Space, turns: &'a mut super::table::Table<Turn>) -> Writer<'a> {
+    pub(super) fn new(space: &'a Space, turns: &'a mut super::table::Table<Turn>) -> Writer<'a> {
         turns.truncate(0);
         Writer { space, turns, brick: 0 }
     }
@@ -154,6 +155,10 @@ pub(super) unsafe fn clear(space: &Space, from: u32, to: u32) {
     // SAFETY: SPACE: the entries exist and are ours.
     unsafe {
         let entries = space.bricks.add((from >> BRICK_SHIFT) as usize);
-        core::ptr::write_bytes(entries, 0, ((to - from) >> BRICK_SHIFT) as usize);
+        fill(
+            entries.cast(),
+            ((to - from) >> BRICK_SHIFT) as usize * size_of::<u32>(),
+            0,
+        );
     }
 }

@@ -17,10 +17,12 @@
 //! **Invariant `FIRST`**: that holds for all objects that were old after the last collection, but that a brick may lead
 //! further down than need be. What has become old in gaps between them since then is met by a walk from one's start.
 
+use super::brick;
 use super::object;
 use super::segment::Segment;
 use super::space::{BRICK, BRICK_BYTES, BRICK_SHIFT, Space};
 use super::visit::Visitor;
+use crate::base::fill::fill;
 use crate::base::granule::GRANULE_SHIFT;
 
 const NONE: u8 = u8::MAX;
@@ -64,13 +66,22 @@ pub(crate) fn dirty_all(space: &Space, address: usize, bytes: usize) {
     }
 }
 
+/// Makes the cards of `first..end` alike.
+///
+/// # Safety
+/// SPACE: as for [`cards`].
+unsafe fn fill_cards(space: &Space, first: u32, end: u32, card: u8) {
+    // SAFETY: the caller's.
+    unsafe { fill(space.cards.add(first as usize), (end - first) as usize, card) };
+}
+
 /// Dirties the cards that `from..to` touches.
 ///
 /// # Safety
 /// SPACE: positions of this arena's segments; `from < to`.
 pub(super) unsafe fn soil(space: &Space, from: u32, to: u32) {
     // SAFETY: the caller's.
-    unsafe { cards(space, from >> BRICK_SHIFT, ((to - 1) >> BRICK_SHIFT) + 1).fill(DIRTY) };
+    unsafe { fill_cards(space, from >> BRICK_SHIFT, ((to - 1) >> BRICK_SHIFT) + 1, DIRTY) };
 }
 
 /// Cleans the cards of a segment.
@@ -79,7 +90,7 @@ pub(super) unsafe fn soil(space: &Space, from: u32, to: u32) {
 /// SPACE.
 pub(super) unsafe fn clean(space: &Space, segment: &Segment) {
     // SAFETY: the caller's.
-    unsafe { cards(space, segment.start >> BRICK_SHIFT, segment.end >> BRICK_SHIFT).fill(CLEAN) };
+    unsafe { fill_cards(space, segment.start >> BRICK_SHIFT, segment.end >> BRICK_SHIFT, CLEAN) };
 }
 
 /// Makes the dirty cards of a segment aged ones.
@@ -218,7 +229,24 @@ unsafe fn firsts<'a>(space: &Space, segment: &Segment) -> &'a mut [u8] {
 /// SPACE.
 pub(super) unsafe fn forget_starts(space: &Space, segment: &Segment) {
     // SAFETY: the caller's.
-    unsafe { firsts(space, segment).fill(NONE) };
+    let entries = unsafe { firsts(space, segment) };
+    // SAFETY: SPACE: the entries are ours.
+    unsafe { fill(entries.as_mut_ptr(), entries.len(), NONE) };
+}
+
+/// Makes all entries of `from..to`, whole bricks, those of a segment in which nothing lies, in all four tables.
+///
+/// # Safety
+/// SPACE; the bricks lie side by side in a block of this arena's.
+pub(super) unsafe fn wipe(space: &Space, from: u32, to: u32) {
+    let (first, count) = ((from >> BRICK_SHIFT) as usize, ((to - from) >> BRICK_SHIFT) as usize);
+    // SAFETY: the caller's.
+    unsafe {
+        space.clear_live(from, to);
+        brick::clear(space, from, to);
+        fill(space.cards.add(first), count, CLEAN);
+        fill(space.firsts.add(first), count, NONE);
+    }
 }
 
 /// Notes that an object starts at `position`. What its brick's entry was for, an object further up or none, it is no more.

@@ -9,7 +9,7 @@ use core::ptr::NonNull;
 use super::Collector;
 use super::card;
 use super::collect::Step;
-use super::segment::{Gap, MIN_GAP, OLDEST, Segment};
+use super::segment::{Gap, MIN_GAP, OLDEST, Segment, sink};
 use super::space::{BRICK, BRICK_BYTES};
 use crate::base::granule::{GRANULE, GRANULE_SHIFT};
 
@@ -31,12 +31,6 @@ pub(crate) struct Context {
 }
 
 impl Context {
-    pub(super) const EMPTY: Context = Context {
-        next: core::ptr::null_mut(),
-        limit: core::ptr::null_mut(),
-        scan: 0,
-    };
-
     /// Bytes that are left.
     #[inline(always)]
     pub(crate) fn rest(&self) -> usize {
@@ -222,12 +216,11 @@ impl Collector {
         };
         // SAFETY: SPACE: the block lies in the span and starts and ends at bricks; its entries are this arena's from now on.
         unsafe {
-            self.space.clear_live(segment.start, segment.end);
-            card::clean(&self.space, &segment);
-            card::forget_starts(&self.space, &segment);
+            card::wipe(&self.space, segment.start, segment.end);
         }
-        let index = self.segments.as_slice().partition_point(|other| other.start < start);
-        self.segments.insert(index, segment);
+        self.segments.push(segment);
+        let last = self.segments.len() - 1;
+        let index = sink(self.segments.as_mut_slice(), last);
         if index <= self.context.scan {
             self.context.scan += 1;
         }

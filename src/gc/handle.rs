@@ -104,13 +104,9 @@ impl Handles {
 
     /// Lists all free handles, those at the table's end as well, the first ones first.
     fn list_free(&mut self) {
-        let unused = Handle {
-            position: 0,
-            kind: FREE,
-        };
-        while self.table.len() < self.table.capacity() {
-            self.table.push(unused);
-        }
+        const { assert!(FREE == 0) };
+        // SAFETY: two words of 0 are a free handle.
+        unsafe { self.table.fill_up() };
         self.free = NONE;
         for (index, handle) in self.table.as_mut_slice().iter_mut().enumerate().rev() {
             if handle.kind == FREE {

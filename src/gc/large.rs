@@ -11,7 +11,7 @@ use super::card;
 use super::handle::Kind;
 use super::object;
 use super::plan::index_of;
-use super::segment::{Segment, poison};
+use super::segment::{Segment, poison, sink};
 use super::space::BRICK;
 use super::visit::Task;
 use crate::base::granule::{GRANULE, GRANULE_SHIFT};
@@ -67,8 +67,7 @@ impl Collector {
                 self.source.give(block, layout);
                 return false;
             }
-            self.space.clear_live(to, to + segment.granules());
-            brick::clear(&self.space, to, to + segment.granules());
+            card::wipe(&self.space, to, to + segment.granules());
             brick::set_base(&self.space, segment.start, to);
         }
         true
@@ -110,10 +109,7 @@ impl Collector {
                 let size = object::size(space.at(old.start));
                 shift(space.at(old.start), space.at(to), size as usize);
                 (segment.start, segment.end) = (to, to + old.granules());
-                space.clear_live(old.start, old.end);
-                brick::clear(&space, old.start, old.end);
-                card::clean(&space, segment);
-                card::forget_starts(&space, segment);
+                card::wipe(&space, old.start, old.end);
                 card::note_start(&space, to);
                 card::link_starts(&space, segment);
                 space.set_live(to, to + size);
@@ -124,21 +120,11 @@ impl Collector {
                 moved += (size as usize) << GRANULE_SHIFT;
             }
         }
-        self.sort_segments();
+        // Few have moved down.
+        let segments = self.segments.as_mut_slice();
+        (1..segments.len()).for_each(|index| _ = sink(segments, index));
         self.context.scan = 0;
         self.counters.moved = self.counters.moved.wrapping_add(moved);
-    }
-
-    /// Puts the segments in order again, of which few have moved down.
-    fn sort_segments(&mut self) {
-        let segments = self.segments.as_mut_slice();
-        for index in 1..segments.len() {
-            let mut at = index;
-            while at > 0 && segments[at].start < segments[at - 1].start {
-                segments.swap(at, at - 1);
-                at -= 1;
-            }
-        }
     }
 
     /// Sets the bytes from which on an object gets a segment of its own.

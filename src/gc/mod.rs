@@ -57,8 +57,10 @@ pub(crate) mod visit;
 pub(crate) mod walk;
 
 use core::alloc::Layout;
+use core::mem::offset_of;
 use core::ptr::NonNull;
 
+use crate::base::fill::fill;
 use crate::base::granule::GRANULE;
 use crate::region::End;
 use brick::Turn;
@@ -74,7 +76,7 @@ use plan::Range;
 use segment::Segment;
 use source::Source;
 use space::{BRICK, BRICK_BYTES, Space};
-use table::Table;
+use table::{Raw, Table};
 
 /// Granules of the largest span: positions have 31 bits, and there are some before the span.
 const MOST: u32 = (1 << 31) - 4 * BRICK;
@@ -100,6 +102,11 @@ pub(crate) struct Collector {
     pub(crate) context: Context,
     pub(crate) space: Space,
     segments: Table<Segment>,
+    turns: Table<Turn>,
+    fills: Table<Range>,
+    pins: Table<Range>,
+    /// The mark stack.
+    stack: Table<u32>,
     /// Granules given to objects since the last collection.
     young: usize,
     /// Bytes in segments.
@@ -116,11 +123,6 @@ pub(crate) struct Collector {
     pub(crate) large: u32,
     /// Granules of the smallest object that gets a segment of its own, but moves as others do.
     pub(super) own: u32,
-    /// The mark stack.
-    stack: Table<u32>,
-    turns: Table<Turn>,
-    fills: Table<Range>,
-    pins: Table<Range>,
     /// Handles that have outlived the arena.
     pub(crate) orphans: usize,
     pub(crate) finals: Finals,
@@ -129,60 +131,74 @@ pub(crate) struct Collector {
     pub(crate) counters: Counters,
 }
 
+/// Tables side by side in a [`Collector`], from `segments` to `stack`.
+const TABLES: usize = 5;
+
+/// Bytes of a value of each.
+const WIDTHS: [usize; TABLES] = {
+    let first = offset_of!(Collector, segments);
+    assert!(offset_of!(Collector, turns) == first + size_of::<Raw>());
+    assert!(offset_of!(Collector, fills) == first + 2 * size_of::<Raw>());
+    assert!(offset_of!(Collector, pins) == first + 3 * size_of::<Raw>());
+    assert!(offset_of!(Collector, stack) == first + 4 * size_of::<Raw>());
+    let (ranges, words) = (Table::<Range>::WIDTH, Table::<u32>::WIDTH);
+    [Table::<Segment>::WIDTH, Table::<Turn>::WIDTH, ranges, ranges, words]
+};
+
 impl Collector {
     /// The generation that is all of them.
     pub(crate) const ALL: u8 = segment::OLDEST;
 
     /// A collector without objects, in memory of `source`; nothing if there is too little. O(span).
     pub(crate) fn create(source: &'static dyn Source) -> Option<NonNull<Collector>> {
-        let place = NonNull::new(source.take(Layout::new::<Collector>(), Some(End::First)))?.cast::<Collector>();
-        if let Some(collector) = Collector::new(source) {
-            // SAFETY: the block was taken just now, for this.
-            unsafe { place.write(collector) };
-            return Some(place);
-        }
-        // SAFETY: as above; it is given back unused.
-        unsafe { source.give(place.as_ptr().cast(), Layout::new::<Collector>()) };
-        None
-    }
-
-    fn new(source: &'static dyn Source) -> Option<Collector> {
         let (_, bytes) = source.span()?;
         let granules = u32::try_from(bytes / GRANULE)
             .ok()
             .filter(|granules| *granules <= MOST)?;
-        let standard = (granules >> SEGMENT_SHIFT).clamp(SEGMENT_MIN, SEGMENT_MAX) / BRICK * BRICK;
-        let mut collector = Collector {
-            context: Context::EMPTY,
-            space: Space::new(source)?,
-            handles: Handles::EMPTY,
-            drops: Drops::EMPTY,
-            finals: Finals::EMPTY,
-            interned: Interned::EMPTY,
-            observer: None,
-            source,
-            segments: Table::EMPTY,
-            stack: Table::EMPTY,
-            turns: Table::EMPTY,
-            fills: Table::EMPTY,
-            pins: Table::EMPTY,
-            standard,
-            own: (standard >> OWN_SHIFT).max(OWN_MIN).min(standard / 2),
-            large: standard + 1,
-            young: 0,
-            held: 0,
-            native: 0,
-            orphans: 0,
-            budget: Budget::new(granules),
-            counters: Counters::default(),
+        let place = NonNull::new(source.take(Layout::new::<Collector>(), Some(End::First)))?.cast::<Collector>();
+        let Some(space) = Space::new(source) else {
+            // SAFETY: the block was taken just now, for this; it is given back unused.
+            unsafe { source.give(place.as_ptr().cast(), Layout::new::<Collector>()) };
+            return None;
         };
         let depth = (granules >> STACK_SHIFT).clamp(STACK_MIN, STACK_MAX) as usize;
-        if !collector.stack.reserve(depth, source) {
-            collector.free_tables();
-            return None;
+        // SAFETY: the block was taken just now, for this. 0 is a mark stack's value; and the collector, which nothing has
+        // used, is given up if it has none.
+        unsafe {
+            Collector::init(place.as_ptr(), source, space, granules);
+            let stack = &mut (*place.as_ptr()).stack;
+            if !stack.reserve(depth, source) {
+                Collector::destroy(place);
+                return None;
+            }
+            stack.fill_up();
         }
-        (0..depth).for_each(|_| collector.stack.push(0));
-        Some(collector)
+        Some(place)
+    }
+
+    /// Makes a collector at `place`, field by field: the compiler would copy parts of a template that is mostly zeros.
+    ///
+    /// # Safety
+    /// The memory is that of one, and nobody uses it.
+    unsafe fn init(place: *mut Collector, source: &'static dyn Source, space: Space, granules: u32) {
+        let standard = (granules >> SEGMENT_SHIFT).clamp(SEGMENT_MIN, SEGMENT_MAX) / BRICK * BRICK;
+        // SAFETY: the caller's. All fields that are not written below are valid if they are zeros: the context and the observer
+        // are none then, and sums and counters are 0.
+        unsafe {
+            fill(place.cast(), size_of::<Collector>(), 0);
+            (&raw mut (*place).space).write(space);
+            (&raw mut (*place).source).write(source);
+            (&raw mut (*place).budget).write(Budget::new(granules));
+            (&raw mut (*place).handles).write(Handles::EMPTY);
+            (&raw mut (*place).drops).write(Drops::EMPTY);
+            (&raw mut (*place).finals).write(Finals::EMPTY);
+            (&raw mut (*place).interned).write(Interned::EMPTY);
+            let tables = Collector::tables_at(place);
+            (0..TABLES).for_each(|index| tables.add(index).write(Raw::EMPTY));
+            (*place).standard = standard;
+            (*place).own = (standard >> OWN_SHIFT).max(OWN_MIN).min(standard / 2);
+            (*place).large = standard + 1;
+        }
     }
 
     /// Gives all memory back, objects and all.
@@ -190,46 +206,57 @@ impl Collector {
     /// # Safety
     /// `place` came from [`Collector::create`]; it and what it holds is used no more.
     pub(crate) unsafe fn destroy(place: NonNull<Collector>) {
-        // SAFETY: the caller's; the collector is moved out of its block before that is given back.
+        // SAFETY: the caller's. The observer does its work before the collector is used again, and the block goes last.
         unsafe {
-            let mut collector = place.read();
+            Collector::observe(place, Moment::Dismissed);
+            let collector = &mut *place.as_ptr();
             let source = collector.source;
             for segment in collector.segments.as_slice() {
                 collector.give_segment(segment);
             }
-            collector.free_tables();
+            for (table, width) in collector.tables().iter_mut().zip(WIDTHS) {
+                table.free(width, source);
+            }
+            collector.handles.free(source);
+            collector.drops.free(source);
+            collector.interned.free(source);
+            collector.space.free(source);
             source.give(place.as_ptr().cast(), Layout::new::<Collector>());
         }
     }
 
-    fn free_tables(&mut self) {
-        let source = self.source;
-        self.segments.free(source);
-        self.stack.free(source);
-        self.turns.free(source);
-        self.fills.free(source);
-        self.pins.free(source);
-        self.handles.free(source);
-        self.drops.free(source);
-        self.interned.free(source);
-        // SAFETY: the observer does its work before the collector is used again.
-        unsafe { Collector::observe(NonNull::from_mut(self), Moment::Dismissed) };
-        // SAFETY: the collector is used no more.
-        unsafe { self.space.free(source) };
+    /// Where the tables lie that the phases of a collection use, as untyped ones.
+    ///
+    /// # Safety
+    /// A collector lies at `place`, or its memory does.
+    unsafe fn tables_at(place: *mut Collector) -> *mut Raw {
+        // SAFETY: the caller's.
+        unsafe { place.byte_add(offset_of!(Collector, segments)).cast() }
+    }
+
+    /// These tables. `WIDTHS` proves that they lie side by side.
+    fn tables(&mut self) -> &mut [Raw; TABLES] {
+        // SAFETY: a `Table` is a `Raw`, and the exclusive reference to the collector makes this one exclusive.
+        unsafe { &mut *Collector::tables_at(self).cast() }
+    }
+
+    /// Values that there have to be room for in these, for as many segments and pins.
+    fn table_lens(segments: usize, pins: usize) -> [usize; TABLES] {
+        let (turns, fills) = (plan::most_turns(segments, pins), plan::most_fills(segments, pins));
+        [segments, turns, fills, pins, 0]
     }
 
     /// Makes room in the tables for as many segments and pins, so that no collection needs memory.
     pub(crate) fn reserve_tables(&mut self, segments: usize, pins: usize) -> bool {
         let source = self.source;
-        self.segments.reserve(segments, source)
-            && self.turns.reserve(plan::most_turns(segments, pins), source)
-            && self.fills.reserve(plan::most_fills(segments, pins), source)
-            && self.pins.reserve(pins, source)
+        let lens = Collector::table_lens(segments, pins).into_iter().zip(WIDTHS);
+        let mut tables = self.tables().iter_mut().zip(lens);
+        tables.all(|(table, (len, width))| table.reserve(len, width, source))
     }
 
     /// Makes tables smaller that are far larger than need be, and moves them down.
     fn settle_tables(&mut self) {
-        let (source, segments, pins) = (self.source, self.segments.len(), self.handles.pins());
+        let source = self.source;
         self.handles.settle(source);
         self.drops.settle(source);
         self.interned.settle(source);
@@ -237,11 +264,10 @@ impl Collector {
             // SAFETY: no phase of a collection is under way.
             unsafe { work(self, Step::Settle) };
         }
-        self.stack.settle(0, source);
-        self.segments.settle(0, source);
-        self.turns.settle(plan::most_turns(segments, pins), source);
-        self.fills.settle(plan::most_fills(segments, pins), source);
-        self.pins.settle(pins, source);
+        let lens = Collector::table_lens(self.segments.len(), self.handles.pins());
+        for (table, (len, width)) in self.tables().iter_mut().zip(lens.into_iter().zip(WIDTHS)) {
+            table.settle(len, width, source);
+        }
     }
 
     /// Makes sure that one more pin can be added without memory.

@@ -21,9 +21,10 @@
 //!   generation 0 or in gaps of older ones. A run of set bits starts at an object's start.
 
 use core::alloc::Layout;
-use core::ptr::{self, NonNull};
+use core::ptr::NonNull;
 
 use super::source::Source;
+use crate::base::fill::fill;
 use crate::base::granule::{GRANULE, GRANULE_SHIFT};
 use crate::region::End;
 
@@ -67,7 +68,7 @@ impl Space {
         let tables = NonNull::new(source.take(Space::layout(count)?, Some(End::First)))?.as_ptr();
         // SAFETY: the block was taken just now, and is as large as the four tables, the widest entries first.
         unsafe {
-            tables.write_bytes(0, count * TABLE_BYTES);
+            fill(tables, count * TABLE_BYTES, 0);
             let bricks = tables.add(count * BRICK as usize / 8);
             let cards = bricks.add(count * size_of::<u32>());
             Some(Space {
@@ -158,7 +159,7 @@ impl Space {
             let between = (last - first) as usize;
             *words |= head;
             if between > 1 {
-                ptr::write_bytes(words.add(1), 0xFF, between - 1);
+                fill(words.add(1).cast(), (between - 1) * size_of::<Word>(), u8::MAX);
             }
             *words.add(between) |= tail;
         }
@@ -173,7 +174,7 @@ impl Space {
         // SAFETY: SPACE: the bits of whole bricks are whole words, which are ours.
         unsafe {
             let words = self.live.add((from / WORD_BITS) as usize);
-            ptr::write_bytes(words, 0, ((to - from) / WORD_BITS) as usize);
+            fill(words.cast(), (to - from) as usize / 8, 0);
         }
     }
 

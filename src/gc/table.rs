@@ -5,6 +5,7 @@ use core::marker::PhantomData;
 use core::ptr::{self, NonNull};
 
 use super::source::Source;
+use crate::base::fill::fill;
 use crate::base::granule::GRANULE;
 use crate::region::End;
 
@@ -12,7 +13,7 @@ use crate::region::End;
 const FIRST: u32 = 16;
 
 /// A table without its type, so that what grows and shrinks it is there once.
-struct Raw {
+pub(super) struct Raw {
     start: NonNull<u8>,
     len: u32,
     capacity: u32,
@@ -22,14 +23,39 @@ struct Raw {
 ///
 /// **Invariant `LIST`**: `start` points at `capacity` values of memory that belongs to this table alone, of which the first
 /// `len` are initialised; with a capacity of 0 it points nowhere. Values are aligned to a granule at most.
+#[repr(transparent)]
 pub(crate) struct Table<T: Copy> {
     raw: Raw,
     values: PhantomData<T>,
 }
 
 impl Raw {
+    pub(super) const EMPTY: Raw = Raw {
+        start: NonNull::<u64>::dangling().cast(),
+        len: 0,
+        capacity: 0,
+    };
+
     fn layout(capacity: u32, width: usize) -> Option<Layout> {
         Layout::from_size_align((capacity as usize).checked_mul(width)?, GRANULE).ok()
+    }
+
+    /// Makes room for `len` values of `width` bytes in all; tells whether there is.
+    #[inline(always)]
+    pub(super) fn reserve(&mut self, len: usize, width: usize, source: &dyn Source) -> bool {
+        len <= self.capacity as usize || self.grow(len, width, source)
+    }
+
+    /// Appends values, all of whose bytes are 0, until there is no more room.
+    ///
+    /// # Safety
+    /// There are such values of the table's type, which has `width` bytes.
+    #[inline(never)]
+    unsafe fn fill_up(&mut self, width: usize) {
+        let (from, to) = (self.len as usize * width, self.capacity as usize * width);
+        // SAFETY: LIST: the places are ours.
+        unsafe { fill(self.start.as_ptr().wrapping_add(from), to - from, 0) };
+        self.len = self.capacity;
     }
 
     /// Makes room for `len` values of `width` bytes, or for twice as many as now if that is more.
@@ -60,7 +86,7 @@ impl Raw {
     }
 
     #[inline(never)]
-    fn settle(&mut self, len: usize, width: usize, source: &dyn Source) {
+    pub(super) fn settle(&mut self, len: usize, width: usize, source: &dyn Source) {
         let wanted = len.max(self.len as usize).max(FIRST as usize) as u32;
         if self.capacity == 0 {
             return;
@@ -82,28 +108,24 @@ impl Raw {
     }
 
     #[inline(never)]
-    fn free(&mut self, width: usize, source: &dyn Source) {
+    pub(super) fn free(&mut self, width: usize, source: &dyn Source) {
         if self.capacity != 0 {
             let layout = Raw::layout(self.capacity, width).expect("it was taken with this layout");
             // SAFETY: LIST: the block is this table's alone, which forgets it.
             unsafe { source.give(self.start.as_ptr(), layout) };
         }
-        (self.start, self.len, self.capacity) = (NonNull::<u64>::dangling().cast(), 0, 0);
+        *self = Raw::EMPTY;
     }
 }
 
 impl<T: Copy> Table<T> {
-    const WIDTH: usize = {
+    pub(super) const WIDTH: usize = {
         assert!(align_of::<T>() <= GRANULE, "blocks are aligned to a granule");
         size_of::<T>()
     };
 
     pub(crate) const EMPTY: Table<T> = Table {
-        raw: Raw {
-            start: NonNull::<u64>::dangling().cast(),
-            len: 0,
-            capacity: 0,
-        },
+        raw: Raw::EMPTY,
         values: PhantomData,
     };
 
@@ -160,7 +182,7 @@ impl<T: Copy> Table<T> {
     /// Makes room for `len` values in all; tells whether there is. Amortised O(1) for each value.
     #[inline(always)]
     pub(crate) fn reserve(&mut self, len: usize, source: &dyn Source) -> bool {
-        len <= self.capacity() || self.raw.grow(len, Self::WIDTH, source)
+        self.raw.reserve(len, Self::WIDTH, source)
     }
 
     /// Appends a value that [`Table::reserve`] has made room for.
@@ -172,12 +194,14 @@ impl<T: Copy> Table<T> {
         self.raw.len += 1;
     }
 
-    /// Puts a value at `index`, as [`Table::push`] does at the end.
-    pub(crate) fn insert(&mut self, index: usize, value: T) {
-        self.push(value);
-        for index in (index + 1..self.len()).rev() {
-            self.as_mut_slice().swap(index, index - 1);
-        }
+    /// Appends values, all of whose bytes are 0, until there is no more room.
+    ///
+    /// # Safety
+    /// There are such values.
+    #[inline(always)]
+    pub(crate) unsafe fn fill_up(&mut self) {
+        // SAFETY: the caller's.
+        unsafe { self.raw.fill_up(Self::WIDTH) };
     }
 
     /// Keeps the first `len` values.

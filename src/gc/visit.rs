@@ -78,7 +78,8 @@ impl Visitor {
     }
 
     /// Sees to it that the object at `position` is marked and traced, at the latest by [`Visitor::drain`].
-    #[inline(always)]
+    #[cfg_attr(not(terrace_small), inline(always))]
+    #[cfg_attr(terrace_small, inline(never))]
     pub(super) fn mark(&mut self, position: u32) {
         // SAFETY: SPACE: slots and handles hold positions of objects of this arena.
         if unsafe { self.space.is_live(position) } {
