@@ -1,8 +1,8 @@
 //! Instructions per operation on a Cortex-M4F, as QEMU models it.
 
 use crate::{firmware, mix::Mix, options::Options, programs, workload};
-use std::{fs, io, process::Command};
-use terrace_measure::table::{Table, bytes};
+use std::{fs, io};
+use terrace_measure::table::{Table, bytes, grouped};
 
 const NOTES: &str = "\
 Mean instructions per call, allocation / free, for `small` (1000 blocks in use) and `fw` (120 blocks in use), about 32 KiB \
@@ -26,31 +26,32 @@ pub fn run(options: &Options) -> io::Result<()> {
     let elf = firmware::build("count", "release", None, Some(&folder));
     fs::remove_dir_all(&folder)?;
     eprintln!("m4: running");
-    let output = Command::new("qemu-system-arm")
-        .args([
-            "-M",
-            "mps2-an386",
-            "-icount",
-            "shift=7",
-            "-display",
-            "none",
-            "-serial",
-            "none",
-            "-monitor",
-            "none",
-        ])
-        .args(["-semihosting-config", "enable=on,target=native", "-kernel"])
-        .arg(elf?)
-        .output()
-        .map_err(|error| io::Error::new(error.kind(), format!("qemu-system-arm could not be run: {error}")))?;
-    let printed = String::from_utf8_lossy(&output.stdout);
-    if !output.status.success() {
-        return Err(io::Error::other(format!(
-            "the firmware ended with {}:\n{printed}",
-            output.status
-        )));
-    }
+    let printed = firmware::run(&elf?)?;
     println!("{}", table(&printed, options));
+    if options.allocators.is_empty()
+        || options
+            .allocators
+            .iter()
+            .any(|wanted| "terrace".contains(wanted.as_str()))
+    {
+        arenas()?;
+    }
+    Ok(())
+}
+
+const ARENA_NOTES: &str = "\
+Instructions of an arena in a heap of 64 KiB, from the first one to the return; the mean of 100 calls but for collections. \
+QEMU mps2-an386, `-icount shift=7`, opt-level 3, fat LTO.";
+
+/// The same for arenas.
+fn arenas() -> io::Result<()> {
+    eprintln!("m4: arenas");
+    let printed = firmware::run(&firmware::build("collect", "release", None, None)?)?;
+    let mut table = Table::new("Arenas on a Cortex-M4F", ARENA_NOTES, ["instructions".to_owned()]);
+    for (name, count) in printed.lines().filter_map(|line| line.split_once('\t')) {
+        table.row(name, [count.parse().map_or_else(|_| count.to_owned(), grouped)]);
+    }
+    println!("{table}");
     Ok(())
 }
 

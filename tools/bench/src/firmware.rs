@@ -44,6 +44,42 @@ pub fn build(program: &str, profile: &str, feature: Option<&str>, traces: Option
     Ok(target.join(TARGET).join(profile).join(program))
 }
 
+/// Runs a program on the simulated board, whose clock counts instructions; returns what it prints.
+///
+/// # Errors
+/// If QEMU can't be run, or the firmware does not end well.
+pub fn run(elf: &Path) -> io::Result<String> {
+    let output = Command::new("qemu-system-arm")
+        .args([
+            "-M",
+            "mps2-an386",
+            "-icount",
+            "shift=7",
+            "-display",
+            "none",
+            "-serial",
+            "none",
+        ])
+        .args([
+            "-monitor",
+            "none",
+            "-semihosting-config",
+            "enable=on,target=native",
+            "-kernel",
+        ])
+        .arg(elf)
+        .output()
+        .map_err(|error| io::Error::new(error.kind(), format!("qemu-system-arm could not be run: {error}")))?;
+    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+    if !output.status.success() {
+        return Err(io::Error::other(format!(
+            "the firmware ended with {}:\n{printed}",
+            output.status
+        )));
+    }
+    Ok(printed)
+}
+
 /// A folder for the firmware beside this program's own build.
 fn target_folder() -> io::Result<PathBuf> {
     let program = std::env::current_exe()?;
