@@ -1,11 +1,14 @@
 //! Arenas: objects, references, handles.
 
+#[path = "support/node.rs"]
+mod node;
 mod support;
 
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 
+use node::Node;
 use support::heap_for_good as heap;
 use terrace::*;
 
@@ -15,23 +18,6 @@ struct Counted<T>(Rc<Cell<usize>>, #[allow(dead_code, reason = "it is dropped")]
 impl<T> Drop for Counted<T> {
     fn drop(&mut self) {
         self.0.set(self.0.get() + 1);
-    }
-}
-
-#[derive(Trace)]
-struct Node<'g, A: Brand> {
-    value: Cell<u32>,
-    left: Slot<'g, Node<'g, A>, A>,
-    right: Slot<'g, Node<'g, A>, A>,
-}
-
-impl<A: Brand> Node<'_, A> {
-    fn new(value: u32) -> Self {
-        Node {
-            value: Cell::new(value),
-            left: Slot::null(),
-            right: Slot::null(),
-        }
     }
 }
 
@@ -321,35 +307,6 @@ fn c18_a_part_keeps_its_whole() {
 }
 
 #[test]
-fn c1_large_objects_do_not_move_and_their_memory_is_the_heaps_again() {
-    brand!(Here);
-    let heap = heap(256 << 10);
-    let mut arena = Arena::<Here>::branded(heap).unwrap();
-    arena.enter(|cx| {
-        let used = heap.stats().used;
-        for i in 0..support::scaled(200) {
-            let large = cx.new_slice::<u64>(5000, |_, j| (i + j) as u64).unwrap();
-            let address = large.get(cx).as_ptr();
-            cx.collect(Generation::Young);
-            assert_eq!(large.get(cx).as_ptr(), address);
-            assert!(
-                large
-                    .get(cx)
-                    .iter()
-                    .enumerate()
-                    .all(|(j, value)| *value == (i + j) as u64)
-            );
-        }
-        cx.compact();
-        assert!(
-            heap.stats().used <= used + 2048,
-            "tables may have grown: {} bytes",
-            heap.stats().used - used
-        );
-    });
-}
-
-#[test]
 fn c7_a_reserve_makes_allocations_infallible() {
     brand!(Here);
     let mut arena = Arena::<Here>::branded(heap(64 << 10)).unwrap();
@@ -366,34 +323,6 @@ fn c7_a_reserve_makes_allocations_infallible() {
         assert!(cx.reserve(1 << 20).is_err());
         assert!(cx.reserve(usize::MAX).is_err());
         cx.reserve(0).unwrap();
-    });
-}
-
-#[test]
-fn e1_an_arenas_memory_goes_back_to_the_heap() {
-    brand!(Here);
-    let heap = heap(64 << 10);
-    let mut arena = Arena::<Here>::branded(heap).unwrap();
-    arena.enter(|cx| {
-        let mut list = cx.new::<Node<Here>>(|_| Node::new(0)).unwrap();
-        loop {
-            let next = cx.new::<Node<Here>>(|g| {
-                let node = Node::new(0);
-                node.left.set(g, Some(list.get(g)));
-                node
-            });
-            match next {
-                Ok(next) => list = next,
-                Err(_) => break,
-            }
-        }
-        assert!(heap.stats().free < 4096, "the arena has it all");
-        assert!(cx.try_new(Node::<Here>::new(1)).is_err());
-        drop(list);
-        cx.compact();
-        // SAFETY: the layout's size is not 0.
-        let block = unsafe { std::alloc::GlobalAlloc::alloc(heap, std::alloc::Layout::new::<[u8; 40 << 10]>()) };
-        assert!(!block.is_null(), "{}", heap.stats());
     });
 }
 
@@ -427,170 +356,4 @@ fn c11_marking_gets_by_with_a_small_stack() {
             }
         }
     });
-}
-
-#[test]
-fn c15_what_is_nearly_full_is_swept_and_what_is_nearly_empty_compacted() {
-    brand!(Here);
-    let mut arena = Arena::<Here>::branded(heap(256 << 10)).unwrap();
-    arena.enter(|cx| {
-        for (keep, compactions) in [(9, 0), (2, 1)] {
-            let all = cx
-                .new_slice::<Slot<Node<Here>, Here>>(2000, |_, _| Slot::null())
-                .unwrap();
-            for i in 0..2000 {
-                let node = cx.try_new(Node::new(i)).unwrap();
-                if i % 10 < keep {
-                    all.get(cx)[i as usize].set(cx, Some(node));
-                }
-            }
-            let before = cx.stats().compactions;
-            cx.collect(Generation::Young);
-            assert_eq!(cx.stats().compactions - before, compactions, "{keep} of 10 live");
-            let alive = all.get(cx).iter().filter(|slot| slot.get(cx).is_some()).count();
-            assert_eq!(alive, 200 * keep as usize);
-        }
-    });
-}
-
-#[test]
-fn e1_arenas_of_several_brands_share_a_heap() {
-    brand!(Here);
-    brand!(There);
-    let heap = heap(128 << 10);
-    let mut here = Arena::<Here>::branded(heap).unwrap();
-    let mut there = Arena::<There>::branded(heap).unwrap();
-    let (mut these, mut those) = (Vec::new(), Vec::new());
-    for i in 0..3000 {
-        here.enter(|cx| these.push(cx.new::<Node<Here>>(|_| Node::new(i)).unwrap()));
-        there.enter(|cx| those.push(cx.new::<Node<There>>(|_| Node::new(!i)).unwrap()));
-        if i % 500 == 499 {
-            these.truncate(if i % 1000 == 499 { 400 } else { 0 });
-            here.enter(|cx| cx.compact());
-            those.truncate(100);
-            there.enter(|cx| cx.collect(Generation::Young));
-        }
-    }
-    here.enter(|cx| assert!(these.iter().all(|root| root.get(cx).value.get() < 3000)));
-    there.enter(|cx| {
-        assert!(
-            those
-                .iter()
-                .enumerate()
-                .all(|(i, root)| root.get(cx).value.get() == !(i as u32))
-        )
-    });
-    drop((here, there));
-    heap.check().unwrap();
-}
-
-#[test]
-fn e1_what_lies_idle_in_the_native_heap_is_in_no_ones_way() {
-    brand!(Here);
-    let heap = heap(1 << 20);
-    let layout = std::alloc::Layout::new::<[u64; 4]>();
-    // SAFETY: the layout is not empty; each block is given back once.
-    unsafe {
-        use std::alloc::GlobalAlloc;
-        // A chunk and cached blocks in the middle of what is free.
-        let half = std::alloc::Layout::new::<[u8; 400_000]>();
-        let below = heap.alloc(half);
-        let blocks: Vec<_> = (0..40).map(|_| heap.alloc(layout)).collect();
-        blocks.into_iter().for_each(|block| heap.dealloc(block, layout));
-        heap.dealloc(below, half);
-    }
-    let mut arena = Arena::<Here>::branded(heap).unwrap();
-    arena.enter(|cx| {
-        let large = cx.new_slice::<u8>(900_000, |_, _| 0);
-        assert!(large.is_ok(), "{}", heap.stats());
-    });
-}
-
-#[test]
-fn c10_large_objects_slide_down_when_asked_but_for_pinned_ones() {
-    brand!(Here);
-    let mut arena = Arena::<Here>::branded(heap(4 << 20)).unwrap();
-    arena.enter(|cx| {
-        cx.set_large(10_000);
-        let mut all = Vec::new();
-        for index in 0..20u32 {
-            let part = cx.new_slice::<Slot<u32, Here>>(10_000, |_, _| Slot::null()).unwrap();
-            let number = cx.new::<u32>(|_| index).unwrap();
-            part.get(cx)[index as usize].set(cx, Some(number.get(cx)));
-            let owner = cx
-                .new::<Slot<[Slot<u32, Here>], Here>>(|g| Slot::new(g, part.get(g)))
-                .unwrap();
-            all.push(owner);
-        }
-        let address = |cx: &Cx<Here>, owner: &Root<Slot<'static, [Slot<'static, u32, Here>], Here>, Here>| {
-            owner.get(cx).get().get(cx).unwrap().get().as_ptr() as usize
-        };
-        let bytes = cx.new_buffer(20_000).unwrap();
-        let pinned = cx.pin(bytes.get(cx)).unwrap();
-        let stays = pinned.as_ptr() as usize;
-        let last = cx.new_buffer(20_000).unwrap();
-        let before = last.get(cx).get().as_ptr() as usize;
-        all.drain(..10);
-        cx.collect(Generation::Old);
-        assert_eq!(
-            last.get(cx).get().as_ptr() as usize,
-            before,
-            "a collection moves no large object"
-        );
-        let tenth = address(cx, &all[9]);
-        cx.compact();
-        assert!(
-            (last.get(cx).get().as_ptr() as usize) < before,
-            "asked, it moves them down"
-        );
-        assert!(address(cx, &all[9]) < tenth);
-        assert_eq!(pinned.as_ptr() as usize, stays);
-        for (index, owner) in (10u32..).zip(&all) {
-            let part = owner.get(cx).get().get(cx).unwrap();
-            assert_eq!(*part[index as usize].get(cx).unwrap(), index);
-        }
-        cx.collect(Generation::Young);
-        cx.compact();
-    });
-}
-
-#[test]
-fn c23_native_memory_of_objects_counts() {
-    brand!(Here);
-    #[derive(Trace)]
-    struct Image {
-        _pixels: Plain<Vec<u8>>,
-        charge: NativeBytes<Here>,
-    }
-    let mut arena = Arena::<Here>::branded(heap(256 << 10)).unwrap();
-    let outlives = arena.enter(|cx| {
-        let collections = |cx: &Cx<Here>| cx.stats().collections.iter().sum::<u32>();
-        for charged in [true, false] {
-            let before = collections(cx);
-            for _ in 0..200 {
-                let image = cx.new::<Image>(|g| Image {
-                    _pixels: Plain(vec![0; 10_000]),
-                    charge: g.charge(if charged { 10_000 } else { 0 }),
-                });
-                drop(image.unwrap());
-                cx.safe_point();
-                cx.poll();
-            }
-            assert_eq!(collections(cx) - before > 10, charged, "it brings collections nearer");
-        }
-        cx.compact();
-        cx.poll();
-        assert_eq!(cx.stats().native, 0, "it goes with its objects");
-        let kept = cx.new::<Image>(|g| Image {
-            _pixels: Plain(vec![]),
-            charge: g.charge(500),
-        });
-        assert_eq!(kept.unwrap().get(cx).charge.bytes(), 500);
-        assert_eq!(cx.stats().native, 500);
-        cx.charge(7)
-    });
-    drop(arena);
-    drop(outlives);
-    let arena = Arena::<Here>::branded(heap(256 << 10)).unwrap();
-    assert_eq!(arena.stats().native, 0);
 }

@@ -1,29 +1,15 @@
 //! Looking at an arena: its objects, types, segments, gaps and map (row C17).
 
+#[path = "support/node.rs"]
+mod node;
 mod support;
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
 
+use node::Node;
 use support::{Random, heap_for_good as heap, scaled};
 use terrace::*;
-
-#[derive(Trace)]
-struct Node<'g, A: Brand> {
-    value: Cell<u32>,
-    left: Slot<'g, Node<'g, A>, A>,
-    right: Slot<'g, Node<'g, A>, A>,
-}
-
-impl<A: Brand> Node<'_, A> {
-    fn new(value: u32) -> Self {
-        Node {
-            value: Cell::new(value),
-            left: Slot::null(),
-            right: Slot::null(),
-        }
-    }
-}
 
 /// The address of what a reference refers to.
 fn address<T: ?Sized>(value: &T) -> usize {

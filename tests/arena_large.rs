@@ -1,0 +1,83 @@
+//! Large objects.
+
+mod support;
+
+use support::heap_for_good as heap;
+use terrace::*;
+
+#[test]
+fn c1_large_objects_do_not_move_and_their_memory_is_the_heaps_again() {
+    brand!(Here);
+    let heap = heap(256 << 10);
+    let mut arena = Arena::<Here>::branded(heap).unwrap();
+    arena.enter(|cx| {
+        let used = heap.stats().used;
+        for i in 0..support::scaled(200) {
+            let large = cx.new_slice::<u64>(5000, |_, j| (i + j) as u64).unwrap();
+            let address = large.get(cx).as_ptr();
+            cx.collect(Generation::Young);
+            assert_eq!(large.get(cx).as_ptr(), address);
+            assert!(
+                large
+                    .get(cx)
+                    .iter()
+                    .enumerate()
+                    .all(|(j, value)| *value == (i + j) as u64)
+            );
+        }
+        cx.compact();
+        assert!(
+            heap.stats().used <= used + 2048,
+            "tables may have grown: {} bytes",
+            heap.stats().used - used
+        );
+    });
+}
+
+#[test]
+fn c10_large_objects_slide_down_when_asked_but_for_pinned_ones() {
+    brand!(Here);
+    let mut arena = Arena::<Here>::branded(heap(4 << 20)).unwrap();
+    arena.enter(|cx| {
+        cx.set_large(10_000);
+        let mut all = Vec::new();
+        for index in 0..20u32 {
+            let part = cx.new_slice::<Slot<u32, Here>>(10_000, |_, _| Slot::null()).unwrap();
+            let number = cx.new::<u32>(|_| index).unwrap();
+            part.get(cx)[index as usize].set(cx, Some(number.get(cx)));
+            let owner = cx
+                .new::<Slot<[Slot<u32, Here>], Here>>(|g| Slot::new(g, part.get(g)))
+                .unwrap();
+            all.push(owner);
+        }
+        let address = |cx: &Cx<Here>, owner: &Root<Slot<'static, [Slot<'static, u32, Here>], Here>, Here>| {
+            owner.get(cx).get().get(cx).unwrap().get().as_ptr() as usize
+        };
+        let bytes = cx.new_buffer(20_000).unwrap();
+        let pinned = cx.pin(bytes.get(cx)).unwrap();
+        let stays = pinned.as_ptr() as usize;
+        let last = cx.new_buffer(20_000).unwrap();
+        let before = last.get(cx).get().as_ptr() as usize;
+        all.drain(..10);
+        cx.collect(Generation::Old);
+        assert_eq!(
+            last.get(cx).get().as_ptr() as usize,
+            before,
+            "a collection moves no large object"
+        );
+        let tenth = address(cx, &all[9]);
+        cx.compact();
+        assert!(
+            (last.get(cx).get().as_ptr() as usize) < before,
+            "asked, it moves them down"
+        );
+        assert!(address(cx, &all[9]) < tenth);
+        assert_eq!(pinned.as_ptr() as usize, stays);
+        for (index, owner) in (10u32..).zip(&all) {
+            let part = owner.get(cx).get().get(cx).unwrap();
+            assert_eq!(*part[index as usize].get(cx).unwrap(), index);
+        }
+        cx.collect(Generation::Young);
+        cx.compact();
+    });
+}
