@@ -35,16 +35,12 @@ pub(crate) struct Turn {
 /// `from`, which are starts of objects. After a collection all entries are 0.
 #[derive(Clone, Copy)]
 pub(crate) struct Forward {
-    space: Space,
     turns: *const Turn,
 }
 
 impl Forward {
-    pub(super) fn new(space: Space, turns: &[Turn]) -> Forward {
-        Forward {
-            space,
-            turns: turns.as_ptr(),
-        }
+    pub(super) fn new(turns: &[Turn]) -> Forward {
+        Forward { turns: turns.as_ptr() }
     }
 
     /// The new position of the object at `position`.
@@ -53,18 +49,18 @@ impl Forward {
     /// LIVE: a marked object starts there; the plan is made and nothing is compacted yet, or all before it only.
     #[cfg_attr(not(terrace_small), inline(always))]
     #[cfg_attr(terrace_small, inline(never))]
-    pub(super) unsafe fn position(&self, position: u32) -> u32 {
+    pub(super) unsafe fn position(&self, space: &Space, position: u32) -> u32 {
         let brick = position >> BRICK_SHIFT;
         // SAFETY: SPACE: the entry and the bits exist.
         unsafe {
-            let entry = *self.space.bricks.add(brick as usize);
+            let entry = *space.bricks.add(brick as usize);
             if entry == 0 {
                 return position;
             }
             if entry & TURN != 0 {
-                return self.turned(entry, position);
+                return self.turned(space, entry, position);
             }
-            entry + self.space.count_live(brick << BRICK_SHIFT, position)
+            entry + space.count_live(brick << BRICK_SHIFT, position)
         }
     }
 
@@ -73,26 +69,26 @@ impl Forward {
     /// # Safety
     /// As for [`Forward::position`].
     #[inline(always)]
-    pub(super) unsafe fn is_straight(&self, position: u32) -> bool {
+    pub(super) unsafe fn is_straight(space: &Space, position: u32) -> bool {
         // SAFETY: SPACE: the entry exists.
-        unsafe { *self.space.bricks.add((position >> BRICK_SHIFT) as usize) & TURN == 0 }
+        unsafe { *space.bricks.add((position >> BRICK_SHIFT) as usize) & TURN == 0 }
     }
 
     #[cold]
-    unsafe fn turned(&self, mut entry: u32, position: u32) -> u32 {
+    unsafe fn turned(&self, space: &Space, mut entry: u32, position: u32) -> u32 {
         // SAFETY: BRICK: the indices are those of turns, and the bits of the brick exist.
         unsafe {
             while entry & TURN != 0 {
                 let turn = &*self.turns.add((entry & !TURN) as usize);
                 if position >= turn.from {
-                    return turn.to + self.space.count_live(turn.from, position);
+                    return turn.to + space.count_live(turn.from, position);
                 }
                 entry = turn.before;
             }
             if entry == 0 {
                 return position;
             }
-            entry + self.space.count_live(position & !(BRICK - 1), position)
+            entry + space.count_live(position & !(BRICK - 1), position)
         }
     }
 }

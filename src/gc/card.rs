@@ -26,7 +26,6 @@ use crate::base::fill::fill;
 use crate::base::granule::GRANULE_SHIFT;
 
 const NONE: u8 = u8::MAX;
-const REACH: u32 = NONE as u32 - BRICK;
 
 const CLEAN: u8 = 0;
 const DIRTY: u8 = 1;
@@ -144,6 +143,10 @@ pub(super) unsafe fn visit_dirty(segment: &Segment, generation: u8, visitor: &mu
 unsafe fn next_dirty(space: &Space, from: u32, to: u32, mask: u8) -> u32 {
     // SAFETY: SPACE: the caller's.
     let cards = unsafe { cards(space, from, to) };
+    if cfg!(terrace_small) {
+        let first = cards.iter().position(|card| card & mask != 0);
+        return first.map_or(to, |first| from + first as u32);
+    }
     let (eights, _) = cards.as_chunks::<8>();
     let is_clean = |cards: &[u8; 8]| u64::from_ne_bytes(*cards) & eight(mask) == 0;
     let skipped = eights.iter().take_while(|cards| is_clean(cards)).count() * 8;
@@ -264,14 +267,17 @@ pub(super) unsafe fn note_start(space: &Space, position: u32) {
 ///
 /// # Safety
 /// SPACE.
+#[cfg_attr(terrace_small, inline(never))]
 pub(super) unsafe fn link_starts(space: &Space, segment: &Segment) {
-    let mut last = None;
+    // What the brick above the one in question is led by: nothing, as long as there is no start below.
+    let mut link = NONE;
     // SAFETY: the caller's.
-    for (index, entry) in unsafe { firsts(space, segment) }.iter_mut().enumerate() {
+    for entry in unsafe { firsts(space, segment) } {
         if *entry != NONE {
-            last = Some(index);
-        } else if let Some(last) = last {
-            *entry = (((index - last) as u32).min(REACH) + BRICK - 1) as u8;
+            link = BRICK as u8;
+        } else if link != NONE {
+            *entry = link;
+            link = (link + 1).min(NONE - 1);
         }
     }
 }

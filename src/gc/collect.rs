@@ -38,14 +38,6 @@ pub(crate) struct Counters {
     pub stress: bool,
 }
 
-/// What came of a plan.
-#[derive(Clone, Copy, Default)]
-struct Outcome {
-    /// Granules that live in what was planned.
-    live: usize,
-    compacted: bool,
-}
-
 /// A way to serve a request that the context has no room for, in the order in which they are tried.
 #[derive(Clone, Copy)]
 pub(crate) enum Step {
@@ -108,21 +100,21 @@ impl Collector {
             self.drop_context();
             self.counters.pinned = 0;
             let young = if generation == 0 { self.young } else { 0 };
-            let outcome = if self.mark(generation) {
+            let planned = if self.mark(generation) {
                 self.decide(generation, ending)
             } else {
-                Outcome::default()
+                0
             };
-            let large = self.finish(generation, outcome.compacted);
+            let large = self.finish(generation);
             if generation == OLDEST {
                 self.settle_tables();
             }
-            let live = outcome.live << GRANULE_SHIFT;
+            let live = planned << GRANULE_SHIFT;
             self.counters.live = live;
             let found = Survival {
                 young,
-                live: outcome.live + large.live,
-                traced: outcome.live + large.traced,
+                live: planned + large.live,
+                traced: planned + large.traced,
                 held: self.burden(),
             };
             self.budget.note(generation, found);
@@ -137,11 +129,11 @@ impl Collector {
         core::mem::forget(unfinished);
     }
 
-    /// Plans, and compacts or not.
+    /// Plans, and compacts or not; tells how many granules live in what was planned.
     ///
     /// # Safety
     /// What lives is marked.
-    unsafe fn decide(&mut self, generation: u8, ending: Ending) -> Outcome {
+    unsafe fn decide(&mut self, generation: u8, ending: Ending) -> usize {
         // SAFETY: the phases come in order, and the rest is the caller's.
         unsafe {
             #[cfg(feature = "check")]
@@ -157,8 +149,7 @@ impl Collector {
                 Ending::Compact => true,
                 Ending::Sweep => false,
             };
-            let compacted = compacts && plan.moving != 0;
-            if compacted {
+            if compacts && plan.moving != 0 {
                 self.relocate(generation);
                 self.compact(generation);
                 #[cfg(feature = "check")]
@@ -168,10 +159,7 @@ impl Collector {
             } else {
                 self.drop_plan(generation);
             }
-            Outcome {
-                live: plan.live,
-                compacted,
-            }
+            plan.live
         }
     }
 
@@ -179,7 +167,7 @@ impl Collector {
     ///
     /// # Safety
     /// LIVE holds again; no young objects are left.
-    unsafe fn finish(&mut self, generation: u8, compacted: bool) -> Large {
+    unsafe fn finish(&mut self, generation: u8) -> Large {
         let (space, source) = (self.space, self.source);
         let mut large = Large::default();
         // What generation 0 will take anyway is kept ready.
@@ -187,61 +175,50 @@ impl Collector {
         let (mut held, standard) = (self.held, self.standard);
         self.segments.retain(|segment| {
             let is_condemned = segment.generation <= generation;
-            let is_moved = compacted && segment.is_compactable(generation);
             // SAFETY: SPACE, LIVE: the caller's.
             unsafe {
-                if !is_condemned && !segment.is_touched {
-                    if core::mem::take(&mut segment.is_filled) {
-                        segment.list_gaps(&space);
-                    }
-                    return true;
-                }
-                if space.find(segment.start, segment.end, true) == segment.end {
+                if is_condemned || segment.is_touched {
                     let granules = segment.granules() as usize;
-                    let is_common = granules as u32 == standard && !segment.is_large && !segment.is_pinned;
-                    if is_common && granules <= kept {
-                        kept -= granules;
-                        segment.empty(&space);
-                        return true;
+                    if space.find(segment.start, segment.end, true) == segment.end {
+                        let is_common = granules as u32 == standard && !segment.is_large && !segment.is_pinned;
+                        if is_common && granules <= kept {
+                            kept -= granules;
+                            segment.empty(&space);
+                            return true;
+                        }
+                        held -= granules * GRANULE;
+                        if let Some(layout) = Collector::segment_layout(segment.granules()) {
+                            source.give(space.at(segment.start), layout);
+                        }
+                        return false;
                     }
-                    held -= granules * GRANULE;
-                    if let Some(layout) = Collector::segment_layout(segment.granules()) {
-                        source.give(space.at(segment.start), layout);
+                    if is_condemned {
+                        segment.generation = (generation + 1).min(OLDEST);
+                        card::link_starts(&space, segment);
+                        if segment.is_large {
+                            large.live += granules;
+                            if object::descriptor(space.at(segment.start)).trace.is_some() {
+                                large.traced += granules;
+                            }
+                        }
                     }
-                    return false;
+                    segment.is_touched = false;
+                    segment.is_filled = !segment.is_large;
                 }
-                if is_condemned {
-                    segment.generation = (generation + 1).min(OLDEST);
-                }
-                if !segment.is_large {
+                if core::mem::take(&mut segment.is_filled) {
                     segment.list_gaps(&space);
-                } else if is_condemned {
-                    let granules = segment.granules() as usize;
-                    large.live += granules;
-                    if object::descriptor(space.at(segment.start)).trace.is_some() {
-                        large.traced += granules;
-                    }
                 }
-                if is_condemned && !is_moved {
-                    card::link_starts(&space, segment);
-                }
-                (segment.is_touched, segment.is_filled) = (false, false);
-            }
-            true
-        });
-        self.held = held;
-        for segment in self.segments.as_slice() {
-            // Nothing is younger than generation 1 now; after a collection of more, nothing than generation 2. The cards of
-            // empty segments are clean.
-            // SAFETY: SPACE.
-            unsafe {
+                // Nothing is younger than generation 1 now; after a collection of more, nothing than generation 2. The cards
+                // of empty segments are clean.
                 match segment.generation {
                     0 => {}
                     old if old <= generation + 1 => card::clean(&space, segment),
                     _ => card::age(&space, segment),
                 }
             }
-        }
+            true
+        });
+        self.held = held;
         self.young = 0;
         self.context.scan = 0;
         large

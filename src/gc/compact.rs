@@ -8,6 +8,7 @@ use super::Collector;
 use super::brick::{self, Forward};
 use super::card;
 use super::object;
+use super::plan::holder;
 use super::segment::{Segment, poison};
 use super::space::Space;
 use super::visit::{Task, Visitor};
@@ -59,8 +60,7 @@ impl Collector {
     /// # Safety
     /// The plan was made, and nothing has moved.
     pub(super) unsafe fn relocate(&mut self, generation: u8) {
-        let space = self.space;
-        let forward = Forward::new(space, self.turns.as_slice());
+        let forward = Forward::new(self.turns.as_slice());
         // SAFETY: LIVE: handles and slots of live objects refer to marked objects; old ones that refer to condemned ones have
         // dirty cards, and so have the young ones in their gaps.
         unsafe {
@@ -70,7 +70,7 @@ impl Collector {
                 if segment.generation > generation {
                     card::visit_dirty(segment, generation, &mut visitor);
                 } else if segment.is_large {
-                    segment.each_live(&space, |position, _| object::trace(space.at(position), &mut visitor));
+                    visitor.trace_live(segment);
                 }
             }
         }
@@ -83,48 +83,46 @@ impl Collector {
     pub(super) unsafe fn relocate_roots(&mut self, forward: &Forward) {
         // SAFETY: LIVE: what handles and lists have are positions of marked objects.
         unsafe {
-            self.handles.each(|_, position| *position = forward.position(*position));
-            self.drops.relocate(|position| forward.position(position));
+            let space = &self.space;
+            self.handles
+                .each(|_, position| *position = forward.position(space, *position));
+            self.drops.relocate(|position| forward.position(space, position));
         }
     }
 
-    /// Relocates and moves the condemned objects, and makes live bits and `firsts` those of the new places.
+    /// Relocates and moves the condemned objects, and makes live bits and `firsts` those of the new places; bricks in which
+    /// nothing starts are yet to be linked.
     ///
     /// # Safety
     /// All other references were relocated.
     pub(super) unsafe fn compact(&mut self, generation: u8) {
         let space = self.space;
-        let forward = Forward::new(space, self.turns.as_slice());
+        let forward = Forward::new(self.turns.as_slice());
         let condemned = |segment: &&Segment| segment.is_compactable(generation);
         let mut visitor = self.visitor(Task::Relocate(forward));
         // SAFETY: the plan moves objects down, in order, or to gaps: what a plug overwrites has moved before, or is part of it, or
         // is nobody's. What is walked lies above all that was overwritten.
         unsafe {
             for segment in self.segments.as_slice().iter().filter(condemned) {
+                // What goes here comes from here or from further up.
                 card::forget_starts(&space, segment);
-            }
-            for segment in self.segments.as_slice().iter().filter(condemned) {
-                let mut at = segment.start;
-                loop {
-                    let from = space.find(at, segment.end, true);
-                    if from >= segment.end {
-                        break;
-                    }
-                    at = space.find(from, segment.end, false);
-                    move_run(from, at, &forward, &mut visitor);
+                let (mut from, mut end) = space.run(segment.start, segment.end);
+                while from < segment.end {
+                    move_run(from, end, &forward, &mut visitor);
+                    (from, end) = space.run(end, segment.end);
                 }
             }
             for segment in self.segments.as_slice().iter().filter(condemned) {
                 space.clear_live(segment.start, segment.end);
                 brick::clear(&space, segment.start, segment.end);
-                card::link_starts(&space, segment);
             }
         }
         for fill in self.fills.as_slice() {
-            let index = super::plan::index_of(self.segments.as_slice(), fill.start);
-            self.segments.as_mut_slice()[index].is_filled = true;
             // SAFETY: SPACE: fills lie in segments.
-            unsafe { space.set_live(fill.start, fill.end) };
+            unsafe {
+                holder(self.segments.as_mut_slice(), fill.start).is_filled = true;
+                space.set_live(fill.start, fill.end);
+            }
         }
     }
 
@@ -153,7 +151,7 @@ unsafe fn move_run(from: u32, end: u32, forward: &Forward, visitor: &mut Visitor
     unsafe {
         let mut plug = Plug {
             from,
-            to: forward.position(from),
+            to: forward.position(&space, from),
             granules: 0,
         };
         loop {
@@ -161,9 +159,9 @@ unsafe fn move_run(from: u32, end: u32, forward: &Forward, visitor: &mut Visitor
             if at == end {
                 break;
             }
-            if plug.granules >= PIECE || !forward.is_straight(at) {
+            if plug.granules >= PIECE || !Forward::is_straight(&space, at) {
                 plug.shift(&space);
-                to = forward.position(at);
+                to = forward.position(&space, at);
                 plug = Plug {
                     from: at,
                     to,

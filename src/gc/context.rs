@@ -127,7 +127,7 @@ impl Collector {
             let index = self.segment_of(position);
             let gap = Gap { position, granules };
             // SAFETY: CONTEXT: the rest is a segment's memory that nobody uses, and nobody will.
-            unsafe { self.segments.as_mut_slice()[index].push_gap(&self.space, gap) };
+            unsafe { self.segments.at_mut(index as u32).push_gap(&self.space, gap) };
             self.context.scan = self.context.scan.min(index);
             self.young = self.young.saturating_sub(granules as usize);
         }

@@ -10,7 +10,7 @@ use super::brick::{self, Forward};
 use super::card;
 use super::handle::Kind;
 use super::object;
-use super::plan::index_of;
+use super::plan::holder;
 use super::segment::{Segment, poison, sink};
 use super::space::BRICK;
 use super::visit::Task;
@@ -26,7 +26,8 @@ impl Collector {
         let segments = self.segments.as_mut_slice();
         self.handles.each(|kind, position| {
             if kind == Kind::Pinned {
-                segments[index_of(segments, *position)].is_filled = true;
+                // SAFETY: HANDLE: an object lies there.
+                unsafe { holder(segments, *position) }.is_filled = true;
             }
         });
         let mut moving = 0;
@@ -78,14 +79,13 @@ impl Collector {
     /// # Safety
     /// LIVE and BRICK hold; nothing has moved yet.
     unsafe fn relocate_all(&mut self) {
-        let space = self.space;
-        let forward = Forward::new(space, &[]);
+        let forward = Forward::new(&[]);
         // SAFETY: LIVE: handles and slots refer to live objects.
         unsafe {
             self.relocate_roots(&forward);
             let mut visitor = self.visitor(Task::Relocate(forward));
             for segment in self.segments.as_slice() {
-                segment.each_live(&space, |position, _| object::trace(space.at(position), &mut visitor));
+                visitor.trace_live(segment);
             }
         }
     }
@@ -96,13 +96,13 @@ impl Collector {
     /// All references were relocated.
     unsafe fn move_large(&mut self) {
         let (space, source) = (self.space, self.source);
-        let forward = Forward::new(space, &[]);
+        let forward = Forward::new(&[]);
         let mut moved = 0;
         for segment in self.segments.as_mut_slice() {
             let old = *segment;
             // SAFETY: SPACE: both places are the arena's, and apart; the object is alive, so its bits are set.
             unsafe {
-                let to = forward.position(old.start);
+                let to = forward.position(&space, old.start);
                 if !old.is_large || to == old.start {
                     continue;
                 }

@@ -4,7 +4,6 @@ use super::Collector;
 use super::card;
 use super::finalize::Step;
 use super::handle::Kind;
-use super::object;
 use super::visit::{Task, Visitor};
 
 impl Collector {
@@ -76,17 +75,11 @@ impl Collector {
     /// # Safety
     /// As for [`Collector::mark`].
     pub(super) unsafe fn rescan(&self, generation: u8, visitor: &mut Visitor) {
-        let space = self.space;
         while core::mem::take(&mut visitor.overflowed) {
             for segment in self.segments.as_slice() {
                 if segment.generation <= generation || segment.is_touched {
-                    // SAFETY: LIVE: objects are marked whole, so the walk meets each at its start.
-                    unsafe {
-                        segment.each_live(&space, |position, _| {
-                            object::trace(space.at(position), visitor);
-                            visitor.work();
-                        });
-                    }
+                    // SAFETY: the caller's.
+                    unsafe { visitor.trace_live(segment) };
                 }
             }
             visitor.drain();

@@ -135,7 +135,7 @@ pub(crate) struct Collector {
 const TABLES: usize = 5;
 
 /// Bytes of a value of each.
-const WIDTHS: [usize; TABLES] = {
+static WIDTHS: [usize; TABLES] = {
     let first = offset_of!(Collector, segments);
     assert!(offset_of!(Collector, turns) == first + size_of::<Raw>());
     assert!(offset_of!(Collector, fills) == first + 2 * size_of::<Raw>());
@@ -214,8 +214,8 @@ impl Collector {
             for segment in collector.segments.as_slice() {
                 collector.give_segment(segment);
             }
-            for (table, width) in collector.tables().iter_mut().zip(WIDTHS) {
-                table.free(width, source);
+            for (index, table) in collector.tables().iter_mut().enumerate() {
+                table.free(WIDTHS[index], source);
             }
             collector.handles.free(source);
             collector.drops.free(source);
@@ -249,9 +249,9 @@ impl Collector {
     /// Makes room in the tables for as many segments and pins, so that no collection needs memory.
     pub(crate) fn reserve_tables(&mut self, segments: usize, pins: usize) -> bool {
         let source = self.source;
-        let lens = Collector::table_lens(segments, pins).into_iter().zip(WIDTHS);
-        let mut tables = self.tables().iter_mut().zip(lens);
-        tables.all(|(table, (len, width))| table.reserve(len, width, source))
+        let lens = Collector::table_lens(segments, pins);
+        let mut tables = self.tables().iter_mut().enumerate();
+        tables.all(|(index, table)| table.reserve(lens[index], WIDTHS[index], source))
     }
 
     /// Makes tables smaller that are far larger than need be, and moves them down.
@@ -265,8 +265,8 @@ impl Collector {
             unsafe { work(self, Step::Settle) };
         }
         let lens = Collector::table_lens(self.segments.len(), self.handles.pins());
-        for (table, (len, width)) in self.tables().iter_mut().zip(lens.into_iter().zip(WIDTHS)) {
-            table.settle(len, width, source);
+        for (index, table) in self.tables().iter_mut().enumerate() {
+            table.settle(lens[index], WIDTHS[index], source);
         }
     }
 

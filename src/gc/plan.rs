@@ -62,6 +62,7 @@ pub(crate) struct Plan {
 
 impl Segment {
     /// Whether a compaction up to `generation` moves what lies in it.
+    #[cfg_attr(terrace_small, inline(never))]
     pub(super) fn is_compactable(&self, generation: u8) -> bool {
         self.generation <= generation && !self.is_large && !self.is_pinned
     }
@@ -89,17 +90,13 @@ impl Collector {
         };
         for segment in segments.iter().filter(|segment| segment.is_compactable(generation)) {
             planner.plan.extent += segment.granules() as usize;
-            let mut at = segment.start;
-            loop {
-                // SAFETY: SPACE: positions of a segment; LIVE: marked objects have all bits set, so a run of set bits is one
-                // of whole objects.
-                unsafe {
-                    let from = space.find(at, segment.end, true);
-                    if from >= segment.end {
-                        break;
-                    }
-                    at = space.find(from, segment.end, false);
-                    planner.place(from, at);
+            // SAFETY: SPACE: positions of a segment; LIVE: marked objects have all bits set, so a run of set bits is one of
+            // whole objects.
+            unsafe {
+                let (mut from, mut end) = space.run(segment.start, segment.end);
+                while from < segment.end {
+                    planner.place(from, end);
+                    (from, end) = space.run(end, segment.end);
                 }
             }
         }
@@ -111,14 +108,15 @@ impl Collector {
     /// # Safety
     /// As for [`Collector::plan`].
     unsafe fn find_pins(&mut self, generation: u8) {
-        let (segments, space, pins) = (self.segments.as_slice(), self.space, &mut self.pins);
+        let (segments, space, pins) = (self.segments.as_mut_slice(), &self.space, &mut self.pins);
         pins.truncate(0);
         if self.handles.pins() == 0 {
             return;
         }
         self.handles.each(|kind, position| {
-            if kind == Kind::Pinned && segments[index_of(segments, *position)].is_compactable(generation) {
-                // SAFETY: HANDLE: an object lies there.
+            // SAFETY: HANDLE: an object lies there.
+            if kind == Kind::Pinned && unsafe { holder(segments, *position) }.is_compactable(generation) {
+                // SAFETY: as above.
                 let end = *position + unsafe { object::size(space.at(*position)) };
                 pins.push(Range { start: *position, end });
             }
@@ -236,6 +234,17 @@ fn sort(ranges: &mut [Range]) {
 /// The index of the segment that a position lies in.
 pub(super) fn index_of(segments: &[Segment], position: u32) -> usize {
     segments.partition_point(|segment| segment.end <= position)
+}
+
+/// The segment that a position lies in.
+///
+/// # Safety
+/// There is one.
+pub(super) unsafe fn holder(segments: &mut [Segment], position: u32) -> &mut Segment {
+    let index = index_of(segments, position);
+    debug_assert!(segments[index].start <= position);
+    // SAFETY: SEGMENT: segments are sorted, so it is the first one that ends behind the position.
+    unsafe { segments.get_unchecked_mut(index) }
 }
 
 /// The holes, one after the other.

@@ -14,7 +14,6 @@
 //! size in granules.
 
 use super::card;
-use super::object;
 use super::space::Space;
 
 /// Granules of the smallest gap that is listed.
@@ -66,27 +65,6 @@ impl Gap {
 impl Segment {
     pub(crate) fn granules(&self) -> u32 {
         self.end - self.start
-    }
-
-    /// Calls `visit` with position and size of each live object, in order.
-    ///
-    /// # Safety
-    /// SPACE and LIVE hold for the segment.
-    #[inline(always)]
-    pub(crate) unsafe fn each_live(&self, space: &Space, mut visit: impl FnMut(u32, u32)) {
-        let mut at = self.start;
-        // SAFETY: LIVE: a set bit that does not follow an object's granule is an object's first one.
-        unsafe {
-            loop {
-                at = space.find(at, self.end, true);
-                if at >= self.end {
-                    return;
-                }
-                let size = object::size(space.at(at));
-                visit(at, size);
-                at += size;
-            }
-        }
     }
 
     /// Lists the gaps between the live objects anew; returns the granules of all gaps. O(words of live bits).

@@ -231,4 +231,18 @@ impl Space {
             (index * WORD_BITS + word.trailing_zeros()).min(to)
         }
     }
+
+    /// The first run of set bits in `from..to`: where it begins and where it ends. Both are `to` if there is none.
+    ///
+    /// # Safety
+    /// As for [`Space::is_live`].
+    #[cfg_attr(not(terrace_small), inline(always))]
+    #[cfg_attr(terrace_small, inline(never))]
+    pub(crate) unsafe fn run(&self, from: u32, to: u32) -> (u32, u32) {
+        // SAFETY: the caller's.
+        unsafe {
+            let first = self.find(from, to, true);
+            (first, self.find(first, to, false))
+        }
+    }
 }

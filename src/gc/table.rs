@@ -220,17 +220,24 @@ impl<T: Copy> Table<T> {
     }
 
     /// Keeps the values that `keep` accepts, in order.
+    #[inline(always)]
     pub(crate) fn retain(&mut self, mut keep: impl FnMut(&mut T) -> bool) {
-        let mut kept = 0;
-        let values = self.as_mut_slice();
-        for index in 0..values.len() {
-            let mut value = values[index];
-            if keep(&mut value) {
-                values[kept] = value;
-                kept += 1;
+        let (mut kept, end) = (self.start(), self.start().wrapping_add(self.len()));
+        let mut value = kept;
+        while value < end {
+            // SAFETY: LIST: the value is initialised, and ours. What is kept goes to where it was or further down.
+            unsafe {
+                if keep(&mut *value) {
+                    if kept != value {
+                        ptr::copy_nonoverlapping(value, kept, 1);
+                    }
+                    kept = kept.add(1);
+                }
+                value = value.add(1);
             }
         }
-        self.truncate(kept);
+        // SAFETY: LIST: both are places in this table, and none of its values is empty.
+        self.raw.len = unsafe { kept.offset_from_unsigned(self.start()) } as u32;
     }
 
     /// Makes the table smaller if it is far larger than `len` values need, and moves it if there is a lower place: so that

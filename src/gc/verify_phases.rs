@@ -49,7 +49,7 @@ impl Collector {
 
     /// Verifies that objects go side by side to what will be filled, and fill it.
     fn verify_forward(&self, generation: u8) -> Found {
-        let forward = Forward::new(self.space, self.turns.as_slice());
+        let forward = Forward::new(self.turns.as_slice());
         let (fills, pins) = (self.fills.as_slice(), self.pins.as_slice());
         let (mut next, mut end, mut started, mut granules) = (0, 0, 0, 0);
         for segment in self.segments.as_slice() {
@@ -58,7 +58,7 @@ impl Collector {
                 && let Some(position) = self.next_old(segment, at)
             {
                 // SAFETY: LIVE, BRICK: a marked object starts there, and the plan is made.
-                let (to, size) = unsafe { (forward.position(position), object::size(self.space.at(position))) };
+                let (to, size) = unsafe { (forward.position(&self.space, position), object::size(self.space.at(position))) };
                 at = position + size;
                 granules += size;
                 if pins.iter().any(|pin| pin.start == position) {

@@ -6,7 +6,9 @@ use super::ahead::Ahead;
 use super::brick::Forward;
 use super::card;
 use super::object;
+use super::segment::Segment;
 use super::space::Space;
+
 /// Handed to [`Trace::trace`](crate::Trace::trace): takes note of slots, or changes them.
 pub struct Visitor {
     pub(super) space: Space,
@@ -71,7 +73,7 @@ impl Visitor {
         match &mut self.task {
             Task::Mark => self.mark(position),
             // SAFETY: LIVE: what a traced object refers to was marked.
-            Task::Relocate(forward) => slot.set(unsafe { forward.position(position) }),
+            Task::Relocate(forward) => slot.set(unsafe { forward.position(&self.space, position) }),
             Task::Sever => slot.set(0),
             Task::Look(look) => look.tell(position),
         }
@@ -129,6 +131,28 @@ impl Visitor {
             unsafe {
                 let position = *self.stack.add(self.depth);
                 object::trace(self.space.at(position), self);
+            }
+        }
+    }
+
+    /// Traces each live object of a segment, and what is remembered on the way.
+    ///
+    /// # Safety
+    /// SPACE and LIVE hold for the segment.
+    pub(super) unsafe fn trace_live(&mut self, segment: &Segment) {
+        let mut at = segment.start;
+        // SAFETY: LIVE: objects are marked whole, and a set bit that does not follow an object's granule is an object's first
+        // one, so the walk meets each at its start.
+        unsafe {
+            loop {
+                at = self.space.find(at, segment.end, true);
+                if at >= segment.end {
+                    return;
+                }
+                let object = self.space.at(at);
+                at += object::size(object);
+                object::trace(object, self);
+                self.work();
             }
         }
     }
