@@ -78,14 +78,12 @@ impl<A: Brand> Arena<A> {
     /// # Errors
     /// As for [`Arena::new`].
     pub fn branded<S: Source>(heap: &'static S) -> Result<Arena<A>, ArenaError> {
-        if heap.span().is_none() {
-            return Err(ArenaError::NotClaimed);
-        }
+        let span = heap.span().ok_or(ArenaError::NotClaimed)?;
         let state = A::state();
         if !state.take() {
             return Err(ArenaError::BrandTaken);
         }
-        match Collector::create(heap) {
+        match Collector::create(heap, span) {
             Some(collector) => {
                 state.set(Phase::Open, collector.as_ptr());
                 Ok(Arena {

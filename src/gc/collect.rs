@@ -2,12 +2,12 @@
 
 use core::ptr::NonNull;
 
-use super::Collector;
 use super::budget::Survival;
 use super::card;
 use super::event::{CollectionCause, Moment, Order};
 use super::object;
 use super::segment::OLDEST;
+use super::{Collector, give_segment};
 use crate::base::granule::{GRANULE, GRANULE_SHIFT};
 
 /// How a collection ends.
@@ -187,9 +187,7 @@ impl Collector {
                             return true;
                         }
                         held -= granules * GRANULE;
-                        if let Some(layout) = Collector::segment_layout(segment.granules()) {
-                            source.give(space.at(segment.start), layout);
-                        }
+                        give_segment(source, &space, segment.start, segment.end);
                         return false;
                     }
                     if is_condemned {

@@ -287,7 +287,7 @@ impl Collector {
     /// The observer, which is made if there is none: that calls `work`. Nothing if there is no memory for it.
     pub(crate) fn hire(&mut self, work: Work) -> Option<&mut Observer> {
         if self.observer.is_none() {
-            let block = NonNull::new(self.source.take(Layout::new::<Observer>(), Some(End::First)))?.cast::<Observer>();
+            let block = NonNull::new(self.source.take(Layout::new::<Observer>(), Some(End::FIRST)))?.cast::<Observer>();
             let observer = Observer {
                 work,
                 clock: None,

@@ -5,7 +5,6 @@
 //!   | small .... |  L1  |      free      |  L2  |   free  |          L2 goes to a lower place that has room for it.
 //! ```
 
-use super::Collector;
 use super::brick::{self, Forward};
 use super::card;
 use super::handle::Kind;
@@ -14,6 +13,7 @@ use super::plan::holder;
 use super::segment::{Segment, poison, sink};
 use super::space::BRICK;
 use super::visit::Task;
+use super::{Collector, give_segment, layout_of};
 use crate::base::granule::{GRANULE, GRANULE_SHIFT};
 use crate::base::shift::shift;
 
@@ -54,9 +54,8 @@ impl Collector {
     /// # Safety
     /// The segment is this arena's, and holds a large object that is alive.
     unsafe fn find_lower(&self, segment: &Segment) -> bool {
-        let Some(layout) = Collector::segment_layout(segment.granules()) else {
-            return false;
-        };
+        // SAFETY: SEGMENT: it is the layout of a segment that there is.
+        let layout = unsafe { layout_of(segment.granules()) };
         let block = self.source.take(layout, None);
         if block.is_null() {
             return false;
@@ -114,9 +113,7 @@ impl Collector {
                 card::link_starts(&space, segment);
                 space.set_live(to, to + size);
                 poison(&space, old.start, old.end);
-                if let Some(layout) = Collector::segment_layout(old.granules()) {
-                    source.give(space.at(old.start), layout);
-                }
+                give_segment(source, &space, old.start, old.end);
                 moved += (size as usize) << GRANULE_SHIFT;
             }
         }

@@ -149,14 +149,13 @@ impl Collector {
     /// The generation that is all of them.
     pub(crate) const ALL: u8 = segment::OLDEST;
 
-    /// A collector without objects, in memory of `source`; nothing if there is too little. O(span).
-    pub(crate) fn create(source: &'static dyn Source) -> Option<NonNull<Collector>> {
-        let (_, bytes) = source.span()?;
-        let granules = u32::try_from(bytes / GRANULE)
+    /// A collector without objects, in memory of `source` with this span; nothing if there is too little. O(span).
+    pub(crate) fn create(source: &'static dyn Source, span: (NonNull<u8>, usize)) -> Option<NonNull<Collector>> {
+        let granules = u32::try_from(span.1 / GRANULE)
             .ok()
             .filter(|granules| *granules <= MOST)?;
-        let place = NonNull::new(source.take(Layout::new::<Collector>(), Some(End::First)))?.cast::<Collector>();
-        let Some(space) = Space::new(source) else {
+        let place = NonNull::new(source.take(Layout::new::<Collector>(), Some(End::FIRST)))?.cast::<Collector>();
+        let Some(space) = Space::new(source, span) else {
             // SAFETY: the block was taken just now, for this; it is given back unused.
             unsafe { source.give(place.as_ptr().cast(), Layout::new::<Collector>()) };
             return None;
@@ -212,7 +211,7 @@ impl Collector {
             let collector = &mut *place.as_ptr();
             let source = collector.source;
             for segment in collector.segments.as_slice() {
-                collector.give_segment(segment);
+                give_segment(source, &collector.space, segment.start, segment.end);
             }
             for (index, table) in collector.tables().iter_mut().enumerate() {
                 table.free(WIDTHS[index], source);
@@ -292,18 +291,28 @@ impl Collector {
         tables + lists + self.interned.bytes() + self.space.table_bytes() + size_of::<Collector>()
     }
 
+    /// The layout of a segment of so many granules, whole bricks, if that is one.
     fn segment_layout(granules: u32) -> Option<Layout> {
         Layout::from_size_align((granules as usize).checked_mul(GRANULE)?, BRICK_BYTES).ok()
     }
+}
 
-    /// Gives a segment back to the heap.
-    ///
-    /// # Safety
-    /// Nothing in it is used any more, and it is not listed any more, or will not be.
-    unsafe fn give_segment(&self, segment: &Segment) {
-        if let Some(layout) = Collector::segment_layout(segment.granules()) {
-            // SAFETY: SEGMENT: it was taken with this layout.
-            unsafe { self.source.give(self.space.at(segment.start), layout) };
-        }
-    }
+/// Gives a segment back to the heap.
+///
+/// # Safety
+/// SEGMENT: it was a segment; nothing in it is used any more, and it is not listed any more, or will not be.
+#[cfg_attr(terrace_small, inline(never))]
+unsafe fn give_segment(source: &dyn Source, space: &Space, start: u32, end: u32) {
+    // SAFETY: SEGMENT: it was taken with this layout.
+    unsafe { source.give(space.at(start), layout_of(end - start)) };
+}
+
+/// The layout that a segment of so many granules was taken with.
+///
+/// # Safety
+/// SEGMENT: there is or was one.
+#[inline(always)]
+unsafe fn layout_of(granules: u32) -> Layout {
+    // SAFETY: memory of that size was taken.
+    unsafe { Layout::from_size_align_unchecked(granules as usize * GRANULE, BRICK_BYTES) }
 }

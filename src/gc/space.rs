@@ -58,14 +58,13 @@ pub(crate) struct Space {
 impl Space {
     /// Sets up the tables for all of the source's span, in memory taken from there; nothing if there is too little.
     /// O(span).
-    pub(crate) fn new(source: &dyn Source) -> Option<Space> {
-        let (start, length) = source.span()?;
+    pub(crate) fn new(source: &dyn Source, (start, length): (NonNull<u8>, usize)) -> Option<Space> {
         let address = start.as_ptr() as usize;
         // A brick before the span, so that no position is 0.
         let lead = address % BRICK_BYTES + BRICK_BYTES;
         let bytes = length + lead;
         let count = bytes.div_ceil(BRICK_BYTES) + 1;
-        let tables = NonNull::new(source.take(Space::layout(count)?, Some(End::First)))?.as_ptr();
+        let tables = NonNull::new(source.take(Space::layout(count)?, Some(End::FIRST)))?.as_ptr();
         // SAFETY: the block was taken just now, and is as large as the four tables, the widest entries first.
         unsafe {
             fill(tables, count * TABLE_BYTES, 0);

@@ -66,7 +66,7 @@ impl Raw {
         let doubled = self.capacity.saturating_mul(2).max(FIRST).max(len);
         [doubled, len].into_iter().any(|capacity| {
             let block =
-                Raw::layout(capacity, width).and_then(|layout| NonNull::new(source.take(layout, Some(End::First))));
+                Raw::layout(capacity, width).and_then(|layout| NonNull::new(source.take(layout, Some(End::FIRST))));
             block.is_some_and(|block| {
                 self.move_to(block, capacity, width, source);
                 true
@@ -96,7 +96,7 @@ impl Raw {
         let Some(layout) = Raw::layout(capacity, width) else {
             return;
         };
-        let Some(start) = NonNull::new(source.take(layout, Some(End::First))) else {
+        let Some(start) = NonNull::new(source.take(layout, Some(End::FIRST))) else {
             return;
         };
         if is_wasteful || start < self.start {
@@ -110,9 +110,11 @@ impl Raw {
     #[inline(never)]
     pub(super) fn free(&mut self, width: usize, source: &dyn Source) {
         if self.capacity != 0 {
-            let layout = Raw::layout(self.capacity, width).expect("it was taken with this layout");
-            // SAFETY: LIST: the block is this table's alone, which forgets it.
-            unsafe { source.give(self.start.as_ptr(), layout) };
+            // SAFETY: LIST: the block is this table's alone, which forgets it, and was taken with this layout.
+            unsafe {
+                let layout = Layout::from_size_align_unchecked(self.capacity as usize * width, GRANULE);
+                source.give(self.start.as_ptr(), layout);
+            }
         }
         *self = Raw::EMPTY;
     }

@@ -58,7 +58,12 @@ impl Collector {
                 && let Some(position) = self.next_old(segment, at)
             {
                 // SAFETY: LIVE, BRICK: a marked object starts there, and the plan is made.
-                let (to, size) = unsafe { (forward.position(&self.space, position), object::size(self.space.at(position))) };
+                let (to, size) = unsafe {
+                    (
+                        forward.position(&self.space, position),
+                        object::size(self.space.at(position)),
+                    )
+                };
                 at = position + size;
                 granules += size;
                 if pins.iter().any(|pin| pin.start == position) {

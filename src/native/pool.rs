@@ -312,10 +312,7 @@ impl Pool {
         if !is_possible(n) {
             return ptr::null_mut();
         }
-        let found = match end {
-            End::First => self.region.take_low(n as u32),
-            End::Last => self.region.take_last(n as u32, align),
-        };
+        let found = end.take(&mut self.region, n as u32, align);
         if found.block == 0 {
             return ptr::null_mut();
         }

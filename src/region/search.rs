@@ -21,7 +21,7 @@
 //! the lowest class, if it happens to lie well: whoever freed such a block just now gets it again.
 
 use super::Region;
-use super::class::{EXACT, class_of};
+use super::class::{CLASSES, EXACT, class_of};
 use crate::base::granule::GRANULE_SHIFT;
 
 /// Blocks of the request's own class that are looked at.
@@ -42,13 +42,21 @@ pub(crate) enum Fit {
     Quick,
 }
 
-/// An end of the memory.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum End {
+/// An end of the memory: the way to take a block there. A program has in it only the ways that it uses.
+#[derive(Clone, Copy)]
+pub struct End(fn(&mut Region, u32, usize) -> Found);
+
+impl End {
     /// The lowest address.
-    First,
+    pub(crate) const FIRST: End = End(|region, n, _| region.take_low(n));
     /// The highest address.
-    Last,
+    pub(crate) const LAST: End = End(Region::take_last);
+
+    /// Takes `n` granules there at a multiple of `align` bytes, a power of two; of one granule at most at the first end.
+    #[inline(always)]
+    pub(crate) fn take(self, region: &mut Region, n: u32, align: usize) -> Found {
+        self.0(region, n, align)
+    }
 }
 
 /// A free block and its class; block 0 is none.
@@ -124,11 +132,15 @@ impl Region {
 
     /// Of the heads of all classes whose blocks have `n` granules, the one with the lowest address, or none. O(classes).
     pub(super) fn find_low(&self, n: u32) -> Found {
-        let heads = self.buckets.non_empty(class_above(n)).map(|class| Found {
-            block: self.buckets.head(class),
-            class,
-        });
-        heads.min_by_key(|found| found.block).unwrap_or(Found::NONE)
+        let mut lowest = Found::NONE;
+        for class in class_above(n)..CLASSES as u32 {
+            let block = self.buckets.head(class);
+            // No block at all is higher than any.
+            if block.wrapping_sub(1) < lowest.block.wrapping_sub(1) {
+                lowest = Found { block, class };
+            }
+        }
+        lowest
     }
 
     /// The smallest of the first blocks of `class` that has at least `n` granules, or 0.
