@@ -326,3 +326,32 @@ fn e5_keys_that_lie_and_meddle_do_no_harm() {
     drop(arena);
     heap.check().unwrap();
 }
+
+#[test]
+fn c20_identities_of_large_objects_are_found_after_they_have_moved() {
+    brand!(Here);
+    let heap = heap(256 << 10);
+    let mut arena = Arena::<Here>::branded(heap).unwrap();
+    arena.enter(|cx| {
+        let map = cx.new::<GcMap<Slot<[u64], Here>, u32, Here>>(|_| GcMap::new()).unwrap();
+        let objects: Vec<_> = (0..8).map(|_| cx.new_slice::<u64>(2000, |_, _| 0).unwrap()).collect();
+        for (number, object) in objects.iter().enumerate() {
+            map.insert(cx, |g| (Slot::new(g, object.get(g)), number as u32))
+                .unwrap();
+        }
+        cx.compact();
+        let before = cx.stats().moved;
+        let kept = objects.into_iter().enumerate().skip(3).step_by(2).collect::<Vec<_>>();
+        for number in [0, 1, 2, 4, 6] {
+            let all: Vec<_> = map.get(cx).get().iter(cx).collect();
+            let (slot, _) = all.into_iter().find(|(_, value)| *value == number).unwrap();
+            let found = slot.get(cx).unwrap();
+            assert_eq!(map.get(cx).get().remove(cx, &found), Some(number));
+        }
+        cx.compact();
+        assert!(cx.stats().moved > before, "large objects slide");
+        for (number, object) in &kept {
+            assert_eq!(map.get(cx).get().get(cx, &object.get(cx)), Some(*number as u32));
+        }
+    });
+}

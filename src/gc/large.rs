@@ -122,6 +122,8 @@ impl Collector {
         (1..segments.len()).for_each(|index| _ = sink(segments, index));
         self.context.scan = 0;
         self.counters.moved = self.counters.moved.wrapping_add(moved);
+        // Whoever goes by positions is to know.
+        self.counters.compactions = self.counters.compactions.wrapping_add(1);
     }
 
     /// Sets the bytes from which on an object gets a segment of its own.
