@@ -12,7 +12,7 @@
 
 mod allocator;
 mod checked;
-mod claim;
+pub(crate) mod claim;
 mod global;
 pub mod host;
 pub mod map;

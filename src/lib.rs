@@ -108,6 +108,8 @@ pub use gc::visit::Visitor;
 pub use heap::CriticalSectionHeap;
 #[cfg(feature = "spin")]
 pub use heap::SpinHeap;
+#[doc(hidden)]
+pub use heap::claim::Memory;
 pub use heap::host::Polled;
 pub use heap::map::Map;
 pub use heap::stats::Stats;

@@ -320,3 +320,24 @@ fn e5_a_region_beyond_4_gib_works_at_its_far_end() {
     let stats = heap.stats();
     assert_eq!((stats.used, stats.largest_free), (0, stats.capacity));
 }
+
+/// Names that the macro might use itself.
+mod names {
+    pub static MEMORY: terrace::CriticalSectionHeap = terrace::CriticalSectionHeap::new();
+    #[allow(non_upper_case_globals)]
+    pub const Memory: usize = 8 << 10;
+
+    /// Not that of the core library.
+    #[allow(dead_code, clippy::extra_unused_type_parameters)]
+    pub const fn size_of<T>() -> usize {
+        1 << 30
+    }
+}
+
+#[test]
+fn e5_init_takes_no_name_of_the_callers_for_its_own() {
+    #[allow(unused_imports)]
+    use names::{MEMORY, Memory, size_of};
+    terrace::init!(MEMORY, Memory).unwrap();
+    assert!(MEMORY.stats().capacity < Memory && MEMORY.stats().capacity > Memory / 2);
+}

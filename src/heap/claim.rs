@@ -154,6 +154,29 @@ impl Shared {
     }
 }
 
+/// A buffer for a heap. A detail of [`init!`](crate::init).
+#[doc(hidden)]
+#[repr(align(16))]
+pub struct Memory<const BYTES: usize>([u8; BYTES]);
+
+impl<const BYTES: usize> Memory<BYTES> {
+    #[doc(hidden)]
+    pub const ZERO: Memory<BYTES> = Memory([0; BYTES]);
+
+    /// Gives the buffer to a heap.
+    ///
+    /// # Safety
+    /// As for [`Heap::claim_zeroed`].
+    #[doc(hidden)]
+    pub unsafe fn give<L: RawMutex, C, const CONTEXTS: usize>(
+        memory: *mut Memory<BYTES>,
+        heap: &Heap<L, C, CONTEXTS>,
+    ) -> Result<(), ClaimError> {
+        // SAFETY: the caller's.
+        unsafe { heap.claim_zeroed(memory.cast(), size_of::<Memory<BYTES>>()) }
+    }
+}
+
 /// Gives a `static` heap a static buffer of so many bytes: one expression, of type `Result<(), ClaimError>`.
 ///
 /// The buffer lies in `.bss`, is aligned to 16 bytes and is known to be zero. Evaluated again, or for a heap that has
@@ -187,13 +210,12 @@ macro_rules! init {
         const _: () = {
             let _ = &raw const $heap;
         };
-        #[repr(align(16))]
-        struct Memory([u8; $bytes]);
-        static mut MEMORY: Memory = Memory([0; $bytes]);
+        // Items are not hygienic: a name that nothing in the two arguments has, and nothing by a name of the caller's.
+        static mut __TERRACE_MEMORY: $crate::Memory<{ $bytes }> = $crate::Memory::ZERO;
         // A raw pointer, because a reference to a static of another type might be dereferenced to another heap each time.
         let heap: *const $crate::Heap<_, _, _> = &raw const $heap;
         // SAFETY: the buffer is reached by this expression alone, which always names the same heap; a heap takes memory
         // once, so the buffer is given away once. It is zero until then. The heap is a static.
-        unsafe { $crate::Heap::claim_zeroed(&*heap, (&raw mut MEMORY).cast(), size_of::<Memory>()) }
+        unsafe { $crate::Memory::give(&raw mut __TERRACE_MEMORY, &*heap) }
     }};
 }
