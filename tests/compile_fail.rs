@@ -39,6 +39,7 @@ fn e5_heaps_are_shared_as_their_locks_permit() {
         }
     }
     assert!(!Sync_::<LocalHeap>(PhantomData).is_sync() && !Send_::<LocalHeap>(PhantomData).is_send());
+    assert!(Sync_::<terrace::Symbol>(PhantomData).is_sync() && Send_::<terrace::Symbol>(PhantomData).is_send());
     #[cfg(feature = "spin")]
     assert!(Sync_::<terrace::SpinHeap>(PhantomData).is_sync() && Send_::<terrace::SpinHeap>(PhantomData).is_send());
     assert!(Sync_::<CriticalSectionHeap>(PhantomData).is_sync());
