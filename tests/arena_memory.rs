@@ -68,9 +68,31 @@ fn c23_native_memory_of_objects_counts() {
         cx.charge(7)
     });
     drop(arena);
+    let other = heap(256 << 10);
+    assert!(Arena::<Here>::branded(other).is_err(), "it is as a handle");
     drop(outlives);
-    let arena = Arena::<Here>::branded(heap(256 << 10)).unwrap();
+    let arena = Arena::<Here>::branded(other).unwrap();
     assert_eq!(arena.stats().native, 0);
+}
+
+#[test]
+fn e5_charges_of_any_size_do_no_harm() {
+    brand!(Here);
+    let mut arena = Arena::<Here>::branded(heap(64 << 10)).unwrap();
+    arena.enter(|cx| {
+        let charges: Vec<_> = (0..20).map(|_| cx.charge(usize::MAX)).collect();
+        assert_eq!(cx.stats().native, usize::MAX);
+        for generation in [Generation::Young, Generation::Middle, Generation::Old] {
+            let _ = cx.charge(usize::MAX);
+            let kept = cx.new_slice::<u64>(200, |_, _| 0).unwrap();
+            cx.collect(generation);
+            assert!(cx.new_pinned_buffer(300).is_ok() && kept.get(cx).len() == 200);
+        }
+        drop(charges);
+        cx.safe_point();
+        assert_eq!(cx.stats().native, 0);
+        cx.verify().unwrap();
+    });
 }
 
 #[test]

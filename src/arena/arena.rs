@@ -117,7 +117,7 @@ impl<A: Brand> Drop for Arena<A> {
     }
 }
 
-/// Gives up a handle while its arena is not open. The last one of an arena that was dropped takes the arena's memory along.
+/// Gives up a handle while its arena is not open.
 ///
 /// # Safety
 /// The index is that of a handle of the brand's arena, and is used no more.
@@ -129,13 +129,20 @@ pub(super) unsafe fn drop_handle(state: &BrandState, index: u32) {
     }
     // SAFETY: BRAND: the collector is there, and at rest; the rest is the caller's.
     unsafe { (*state.collector()).handles.remove(index) };
+    let_go(state);
+}
+
+/// Takes note that a handle or a charge is no more. The last one of an arena that was dropped takes the arena's memory along.
+#[cold]
+#[inline(never)]
+pub(super) fn let_go(state: &BrandState) {
     if !state.is(Phase::Orphaned) {
         return;
     }
-    // SAFETY: BRAND: the arena's collector is there; handles are of its thread of control.
+    // SAFETY: BRAND: the arena's collector is there; handles and charges are of its thread of control.
     let (orphans, droppable) = unsafe {
         let collector = &mut *state.collector();
-        collector.orphans -= 1;
+        collector.orphans -= usize::from(collector.orphans != usize::MAX);
         (collector.orphans, collector.drops.count())
     };
     // Objects with destructors may own handles, which go with them.
@@ -166,7 +173,7 @@ fn close(state: &BrandState) {
                 break;
             }
         }
-        (*collector).orphans = (*collector).handles.count();
+        (*collector).orphans = (*collector).handles.count().saturating_add((*collector).charges);
         if (*collector).orphans == 0 {
             Collector::destroy(NonNull::new_unchecked(collector));
             state.release();

@@ -1,5 +1,6 @@
 //! Native memory that managed objects own.
 
+use super::arena::let_go;
 use super::brand::{Brand, Branded, Main, Phase};
 use super::cx::Cx;
 use super::trace::{Leaf, Rebind, Trace};
@@ -7,7 +8,8 @@ use crate::gc::visit::Visitor;
 use core::marker::PhantomData;
 
 /// Says that its owner, a managed object, keeps so many bytes of native memory alive: a buffer, a string, a texture. The
-/// arena counts them as if they were its own, and collects the sooner. Dropped with the object, it takes them back.
+/// arena counts them as if they were its own, and collects the sooner. Dropped with the object, it takes them back. Kept
+/// elsewhere, it is as a handle: the brand remains taken, and the arena's memory stays, until it is dropped.
 ///
 /// # Examples
 /// ```
@@ -51,12 +53,14 @@ impl<A: Brand> NativeBytes<A> {
 impl<A: Brand> Drop for NativeBytes<A> {
     fn drop(&mut self) {
         let state = A::state();
-        // It may outlive its arena, if it is in no object.
-        if !state.is(Phase::None) && !state.is_busy() {
-            // SAFETY: BRAND: the collector is there, and of this thread of control; nobody holds a reference to it while other
-            // code, such as this, runs, unless it is busy.
-            let native = unsafe { &mut (*state.collector()).native };
-            *native = native.saturating_sub(self.bytes);
+        if state.is_busy() {
+            return; // the collector is at work: it counts for good
+        }
+        // SAFETY: BRAND: the charge keeps the collector, also when the arena is dropped, and is of its thread of control; nobody
+        // holds a reference to it while other code, such as this, runs, unless it is busy.
+        unsafe { (*state.collector()).discharge(self.bytes) };
+        if !state.is(Phase::Open) {
+            let_go(state);
         }
     }
 }

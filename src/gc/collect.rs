@@ -224,14 +224,25 @@ impl Collector {
 
     /// Granules held in segments, and as native memory by objects.
     fn burden(&self) -> usize {
-        (self.held + self.native) >> GRANULE_SHIFT
+        self.held.saturating_add(self.native) >> GRANULE_SHIFT
     }
 
     /// Takes note of native memory that an object owns from now on. It brings the next collection nearer, as an object of that
     /// size does.
     pub(crate) fn charge(&mut self, bytes: usize) {
         self.native = self.native.saturating_add(bytes);
-        self.young = self.young.saturating_add(bytes >> GRANULE_SHIFT);
+        self.charges = self.charges.saturating_add(1);
+        // What is allocated beside it is added without a look at the sum.
+        const MOST: usize = usize::MAX >> (GRANULE_SHIFT + 1);
+        self.young = self.young.saturating_add(bytes >> GRANULE_SHIFT).min(MOST);
+    }
+
+    /// Takes note that such native memory is no more.
+    pub(crate) fn discharge(&mut self, bytes: usize) {
+        self.native = self.native.saturating_sub(bytes);
+        if self.charges != usize::MAX {
+            self.charges -= 1;
+        }
     }
 
     /// A point where a collection may be: makes one if it is due.

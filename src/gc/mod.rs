@@ -113,6 +113,8 @@ pub(crate) struct Collector {
     held: usize,
     /// Bytes of native memory that objects own, as far as the program tells.
     pub(crate) native: usize,
+    /// How many said so, and have not taken it back; `usize::MAX` for good once there were so many.
+    pub(crate) charges: usize,
     pub(crate) budget: Budget,
     pub(crate) source: &'static dyn Source,
     pub(crate) handles: Handles,
@@ -123,7 +125,7 @@ pub(crate) struct Collector {
     pub(crate) large: u32,
     /// Granules of the smallest object that gets a segment of its own, but moves as others do.
     pub(super) own: u32,
-    /// Handles that have outlived the arena.
+    /// Handles and charges that have outlived the arena.
     pub(crate) orphans: usize,
     pub(crate) finals: Finals,
     interned: Interned,
