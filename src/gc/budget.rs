@@ -4,19 +4,21 @@
 //!   generation 0 is due   when   allocated since the last collection >= young
 //!   generation 1          when   survived since it was collected     >= 2 young
 //!   generation 2          when   held                                >= held after its last collection + growth
-//!                                growth = max(traced then, 2 young)
+//!                                growth = 4 traced then, from young / 4 to 2 young; traced then if that is more
 //! ```
 //!
-//! A collection costs work for what it traces, so what may be allocated before the next one of generation 2 is as much as that
-//! one will trace: the work for each allocated byte is bounded, and large objects without slots, which cost none, leave no
-//! room for garbage.
+//! A collection costs work for what it traces, so what may be allocated before the next one of generation 2 follows what the
+//! last one has traced: the work for each allocated byte is bounded, and large objects without slots, which cost none, leave
+//! little room for garbage.
 //!
 //! `young` follows survival: where most of what is young survives and has to be traced, it has had too little time to die, and
-//! is given twice as much; where next to nothing does, half. A program that sets it keeps what it sets.
+//! is given twice as much; where next to nothing does, half, which caches are the better for. A program that sets it keeps
+//! what it sets.
 
 use crate::base::granule::GRANULE;
 
-/// The budget is this part of the span, within limits; at most so many times that, and not more than a quarter of the span.
+/// The budget is this part of the span at first, within limits; later at least a part of that, and at most so many times that,
+/// but not more than a quarter of the span.
 const BUDGET_SHIFT: u32 = 3;
 const BUDGET_MIN: usize = 1 << 10;
 const BUDGET_MAX: usize = 4 << 20;
@@ -54,7 +56,7 @@ impl Budget {
         let young = (granules >> BUDGET_SHIFT).clamp(BUDGET_MIN / GRANULE, BUDGET_MAX / GRANULE);
         Budget {
             young,
-            least: young,
+            least: (young / GROWTH).max(BUDGET_MIN / GRANULE),
             most: (young * GROWTH).min(granules / 4).max(young),
             survived: 0,
             limit: 2 * young,
@@ -80,7 +82,8 @@ impl Budget {
     pub(super) fn note(&mut self, generation: u8, found: Survival) {
         self.survived = if generation == 0 { self.survived + found.live } else { 0 };
         if generation == 2 {
-            self.limit = found.held + found.traced.max(2 * self.young);
+            let growth = (4 * found.traced).clamp(self.young / 4, 2 * self.young);
+            self.limit = found.held + found.traced.max(growth);
         }
         // Where less was allocated than the budget allows, that tells little.
         if found.young >= self.young / 2 {
@@ -122,7 +125,7 @@ mod tests {
         after(&mut budget, 20);
         assert_eq!(budget.young, GRANULES as usize / 4, "neither most nor little survives");
         (0..10).for_each(|_| after(&mut budget, 1));
-        assert_eq!(budget.young, first, "little survives");
+        assert_eq!(budget.young, first / 4, "little survives");
         budget.set(4096);
         (0..10).for_each(|_| after(&mut budget, 80));
         assert_eq!(budget.young, 4096 / GRANULE, "the program has set it");
@@ -131,26 +134,30 @@ mod tests {
     #[test]
     fn c23_the_oldest_generation_is_collected_for_what_it_has_grown_by() {
         let mut budget = Budget::new(GRANULES);
-        let floor = 2 * budget.young;
+        let young = budget.young;
         let held = 500_000;
-        let found = |traced| Survival {
-            young: 0,
-            live: traced,
-            traced,
-            held,
-        };
-        budget.note(2, found(400_000));
-        assert_eq!(
-            (budget.generation(899_999), budget.generation(900_000)),
-            (0, 2),
-            "as much as was traced"
-        );
-        budget.note(2, found(10));
-        assert_eq!(
-            (budget.generation(held + floor - 1), budget.generation(held + floor)),
-            (0, 2),
-            "little was traced"
-        );
+        for (traced, growth) in [
+            (400_000, 400_000),
+            (10, young / 4),
+            (young / 4, young),
+            (young, 2 * young),
+        ] {
+            budget.note(
+                2,
+                Survival {
+                    young: 0,
+                    live: traced,
+                    traced,
+                    held,
+                },
+            );
+            let limit = held + growth;
+            assert_eq!(
+                (budget.generation(limit - 1), budget.generation(limit)),
+                (0, 2),
+                "{traced} were traced"
+            );
+        }
         after(&mut budget, 90);
         after(&mut budget, 90);
         after(&mut budget, 90);

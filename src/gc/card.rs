@@ -193,6 +193,9 @@ unsafe fn visit_brick(segment: &Segment, brick: u32, progress: &mut Progress, vi
 /// # Safety
 /// As for [`visit_dirty`].
 pub(super) unsafe fn start_of_walk(space: &Space, segment: &Segment, brick: u32) -> u32 {
+    if segment.is_large {
+        return segment.start; // of its only object; its bricks are not linked
+    }
     let lowest = segment.start >> BRICK_SHIFT;
     // SAFETY: SPACE: the entries of the segment's bricks exist.
     unsafe {

@@ -192,12 +192,13 @@ impl Collector {
                     }
                     if is_condemned {
                         segment.generation = (generation + 1).min(OLDEST);
-                        card::link_starts(&space, segment);
                         if segment.is_large {
                             large.live += granules;
                             if object::descriptor(space.at(segment.start)).trace.is_some() {
                                 large.traced += granules;
                             }
+                        } else {
+                            card::link_starts(&space, segment);
                         }
                     }
                     segment.is_touched = false;

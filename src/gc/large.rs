@@ -110,7 +110,6 @@ impl Collector {
                 (segment.start, segment.end) = (to, to + old.granules());
                 card::wipe(&space, old.start, old.end);
                 card::note_start(&space, to);
-                card::link_starts(&space, segment);
                 space.set_live(to, to + size);
                 poison(&space, old.start, old.end);
                 give_segment(source, &space, old.start, old.end);
