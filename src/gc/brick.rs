@@ -126,7 +126,9 @@ impl<'a> Writer<'a> {
                 // Nothing lives before in this brick.
                 *entry = to;
             }
-            for brick in first + 1..=last {
+            let mut brick = first;
+            while brick < last {
+                brick += 1;
                 *self.space.bricks.add(brick as usize) = to + ((brick << BRICK_SHIFT) - from);
             }
         }

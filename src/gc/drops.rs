@@ -23,10 +23,14 @@ pub(crate) struct Drops {
 }
 
 impl Drops {
-    pub(crate) const EMPTY: Drops = Drops {
-        table: Table::EMPTY,
-        dying: 0,
-    };
+    /// Makes an empty list of zeros.
+    ///
+    /// # Safety
+    /// All bytes at `place` are 0.
+    pub(super) unsafe fn complete(place: *mut Drops) {
+        // SAFETY: the caller's.
+        unsafe { Table::complete(&raw mut (*place).table) };
+    }
 
     /// Objects with destructors, dying ones included.
     pub(crate) fn count(&self) -> usize {

@@ -79,13 +79,14 @@ pub(crate) struct Finals {
 }
 
 impl Finals {
-    pub(crate) const EMPTY: Finals = Finals {
-        table: Table::EMPTY,
-        registered: List::EMPTY,
-        queue: List::EMPTY,
-        free: 0,
-        work: None,
-    };
+    /// Makes an empty list of zeros.
+    ///
+    /// # Safety
+    /// All bytes at `place` are 0.
+    pub(super) unsafe fn complete(place: *mut Finals) {
+        // SAFETY: the caller's: all else is valid if it is zeros.
+        unsafe { Table::complete(&raw mut (*place).table) };
+    }
 
     /// Finalisers that are registered and not due.
     pub(crate) fn registered(&self) -> usize {

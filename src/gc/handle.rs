@@ -59,11 +59,17 @@ pub(crate) struct Handles {
 }
 
 impl Handles {
-    pub(crate) const EMPTY: Handles = Handles {
-        table: Table::EMPTY,
-        free: NONE,
-        pins: 0,
-    };
+    /// Makes an empty table of zeros.
+    ///
+    /// # Safety
+    /// All bytes at `place` are 0.
+    pub(super) unsafe fn complete(place: *mut Handles) {
+        // SAFETY: the caller's: no handle pins.
+        unsafe {
+            Table::complete(&raw mut (*place).table);
+            (*place).free = NONE;
+        }
+    }
 
     /// How many there are, but for those of interned strings. O(handles): counting them would cost each one.
     pub(crate) fn count(&self) -> usize {
@@ -250,6 +256,6 @@ impl Handles {
 
     pub(crate) fn free(&mut self, source: &dyn Source) {
         self.table.free(source);
-        *self = Handles::EMPTY;
+        (self.free, self.pins) = (NONE, 0);
     }
 }

@@ -31,10 +31,14 @@ pub(crate) struct Interned {
 }
 
 impl Interned {
-    pub(super) const EMPTY: Interned = Interned {
-        entries: Table::EMPTY,
-        used: 0,
-    };
+    /// Makes an empty table of zeros.
+    ///
+    /// # Safety
+    /// All bytes at `place` are 0.
+    pub(super) unsafe fn complete(place: *mut Interned) {
+        // SAFETY: the caller's.
+        unsafe { Table::complete(&raw mut (*place).entries) };
+    }
 
     pub(super) fn bytes(&self) -> usize {
         self.entries.bytes()

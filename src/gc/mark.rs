@@ -8,6 +8,7 @@ use super::visit::{Task, Visitor};
 
 impl Collector {
     /// A visitor for one phase.
+    #[cfg_attr(terrace_small, inline(never))]
     pub(super) fn visitor(&mut self, task: Task) -> Visitor {
         Visitor::new(self.space, task, self.stack.as_mut_slice())
     }

@@ -190,12 +190,12 @@ impl Collector {
             (&raw mut (*place).space).write(space);
             (&raw mut (*place).source).write(source);
             (&raw mut (*place).budget).write(Budget::new(granules));
-            (&raw mut (*place).handles).write(Handles::EMPTY);
-            (&raw mut (*place).drops).write(Drops::EMPTY);
-            (&raw mut (*place).finals).write(Finals::EMPTY);
-            (&raw mut (*place).interned).write(Interned::EMPTY);
+            Handles::complete(&raw mut (*place).handles);
+            Drops::complete(&raw mut (*place).drops);
+            Finals::complete(&raw mut (*place).finals);
+            Interned::complete(&raw mut (*place).interned);
             let tables = Collector::tables_at(place);
-            (0..TABLES).for_each(|index| tables.add(index).write(Raw::EMPTY));
+            (0..TABLES).for_each(|index| Raw::complete(tables.add(index)));
             (*place).standard = standard;
             (*place).own = (standard >> OWN_SHIFT).max(OWN_MIN).min(standard / 2);
             (*place).large = standard + 1;

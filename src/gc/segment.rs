@@ -166,12 +166,8 @@ impl Segment {
 
 /// Moves the segment at `index` down to its place among those before it, which are sorted; returns its index then.
 pub(super) fn sink(segments: &mut [Segment], mut index: usize) -> usize {
-    while let Some([below, this]) = segments
-        .get_mut(index.wrapping_sub(1)..)
-        .and_then(<[_]>::first_chunk_mut)
-        && this.start < below.start
-    {
-        core::mem::swap(below, this);
+    while index > 0 && segments[index].start < segments[index - 1].start {
+        segments.swap(index, index - 1);
         index -= 1;
     }
     index

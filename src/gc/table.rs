@@ -36,6 +36,16 @@ impl Raw {
         capacity: 0,
     };
 
+    /// Makes an empty table of zeros.
+    ///
+    /// # Safety
+    /// All bytes at `place` are 0.
+    #[inline(always)]
+    pub(super) unsafe fn complete(place: *mut Raw) {
+        // SAFETY: the caller's: length and capacity are 0 already.
+        unsafe { (&raw mut (*place).start).write(Raw::EMPTY.start) };
+    }
+
     fn layout(capacity: u32, width: usize) -> Option<Layout> {
         Layout::from_size_align((capacity as usize).checked_mul(width)?, GRANULE).ok()
     }
@@ -130,6 +140,16 @@ impl<T: Copy> Table<T> {
         raw: Raw::EMPTY,
         values: PhantomData,
     };
+
+    /// As [`Raw::complete`].
+    ///
+    /// # Safety
+    /// All bytes at `place` are 0.
+    #[inline(always)]
+    pub(super) unsafe fn complete(place: *mut Table<T>) {
+        // SAFETY: the caller's; a table is a raw one.
+        unsafe { Raw::complete(place.cast()) };
+    }
 
     #[inline(always)]
     fn start(&self) -> *mut T {
