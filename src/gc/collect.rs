@@ -156,9 +156,8 @@ impl Collector {
                 self.verify_live();
                 self.counters.compactions = self.counters.compactions.wrapping_add(1);
                 self.counters.moved = self.counters.moved.wrapping_add(plan.moving << GRANULE_SHIFT);
-            } else {
-                self.drop_plan(generation);
             }
+            self.drop_plan(generation);
             plan.live
         }
     }
@@ -338,30 +337,28 @@ impl Collector {
         cause: CollectionCause,
         attempt: &mut dyn FnMut(&mut Collector) -> bool,
     ) -> bool {
-        // SAFETY: the caller's.
-        unsafe {
-            self.safe_point();
-            if attempt(self) {
-                return true;
-            }
-            if self.young != 0 {
-                self.count(Step::CollectYoung);
-                self.collect(0, Ending::Compact, cause);
-                if attempt(self) {
-                    return true;
+        for round in 0..4 {
+            // SAFETY: the caller's.
+            unsafe {
+                match round {
+                    0 => self.safe_point(),
+                    1 if self.young == 0 => continue,
+                    1 => {
+                        self.count(Step::CollectYoung);
+                        self.collect(0, Ending::Compact, cause);
+                    }
+                    2 => {
+                        self.count(Step::CollectAll);
+                        self.collect(OLDEST, Ending::Compact, cause);
+                    }
+                    _ => self.slide_large(),
                 }
             }
-            self.count(Step::CollectAll);
-            self.collect(OLDEST, Ending::Compact, cause);
             if attempt(self) {
                 return true;
             }
-            self.slide_large();
         }
-        let is_served = attempt(self);
-        if !is_served {
-            self.count(Step::Fail);
-        }
-        is_served
+        self.count(Step::Fail);
+        false
     }
 }

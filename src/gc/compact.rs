@@ -114,7 +114,6 @@ impl Collector {
             }
             for segment in self.segments.as_slice().iter().filter(condemned) {
                 space.clear_live(segment.start, segment.end);
-                brick::clear(&space, segment.start, segment.end);
             }
         }
         for fill in self.fills.as_slice() {
@@ -129,7 +128,7 @@ impl Collector {
     /// Forgets the plan.
     ///
     /// # Safety
-    /// Nothing was relocated or moved.
+    /// Nothing was relocated or moved, or everything was.
     pub(super) unsafe fn drop_plan(&mut self, generation: u8) {
         for segment in self.segments.as_slice() {
             if segment.is_compactable(generation) {

@@ -226,7 +226,7 @@ pub(crate) unsafe fn trace_part(
         let Some(trace) = descriptor.trace else { return 0 };
         let (offset, element) = (descriptor.offset as usize, (descriptor.element as usize).max(1));
         let first = (from.saturating_sub(offset) / element).max(visited);
-        let last = ((to.saturating_sub(offset) + element - 1) / element).min(len(object));
+        let last = to.saturating_sub(offset).div_ceil(element).min(len(object));
         if first < last {
             trace(object.add(offset), first, last, visitor);
         }

@@ -150,17 +150,17 @@ impl Planner<'_> {
         // SAFETY: the caller's; the pieces are of whole objects.
         unsafe {
             while from < to {
-                let pin = self.pins.first().filter(|pin| pin.start < to);
+                let pin = self.pins.split_first().filter(|(pin, _)| pin.start < to);
                 match pin {
-                    Some(pin) if pin.start == from => {
+                    Some((pin, rest)) if pin.start == from => {
                         self.writer.note(from, pin.end, from, true);
                         self.fills.push(*pin);
                         self.turning = true;
                         from = pin.end;
-                        self.pins = &self.pins[1..];
+                        self.pins = rest;
                     }
                     _ => {
-                        let n = self.fitting(from, pin.map_or(to, |pin| pin.start));
+                        let n = self.fitting(from, pin.map_or(to, |(pin, _)| pin.start));
                         if n == 0 {
                             self.holes.close(|filled| self.fills.push(filled));
                             self.turning = true;
@@ -249,14 +249,14 @@ pub(super) unsafe fn holder(segments: &mut [Segment], position: u32) -> &mut Seg
 
 /// The holes, one after the other.
 struct Holes<'a> {
-    segments: &'a [Segment],
+    /// Behind the one that the hole lies in.
+    segments: core::slice::Iter<'a, Segment>,
+    /// Those that are not before the hole.
     pins: &'a [Range],
     generation: u8,
     older: OlderGaps<'a>,
-    /// Of the segment that the hole lies in.
-    index: usize,
-    /// Of the first pin that is not before the hole.
-    pin: usize,
+    /// The end of the segment that the hole lies in.
+    limit: u32,
     start: u32,
     /// Up to here the hole is filled.
     at: u32,
@@ -266,12 +266,11 @@ struct Holes<'a> {
 impl<'a> Holes<'a> {
     fn new(space: &'a Space, segments: &'a [Segment], pins: &'a [Range], generation: u8) -> Holes<'a> {
         Holes {
-            segments,
+            segments: segments.iter(),
             pins,
             generation,
             older: OlderGaps::new(space, segments, generation),
-            index: usize::MAX,
-            pin: 0,
+            limit: 0,
             start: 0,
             at: 0,
             end: 0,
@@ -299,23 +298,19 @@ impl<'a> Holes<'a> {
 
     /// Goes on to the next hole in the condemned segments.
     fn advance(&mut self) {
-        // A pin that starts where the segment ends lies in the next one.
-        let limit = self.segments.get(self.index).map_or(0, |segment| segment.end);
-        match self.pins.get(self.pin) {
-            Some(pin) if pin.start == self.end && pin.start < limit => {
+        match self.pins.split_first() {
+            // A pin that starts where the segment ends lies in the next one.
+            Some((pin, rest)) if pin.start == self.end && pin.start < self.limit => {
                 self.start = pin.end;
-                self.pin += 1;
+                self.pins = rest;
             }
             _ => {
-                self.index = self.index.wrapping_add(1);
-                let rest = &self.segments[self.index..];
-                let skipped = rest.iter().position(|segment| segment.is_compactable(self.generation));
-                self.index += skipped.expect("objects go down, so there is room for each");
-                self.start = self.segments[self.index].start;
+                let next = self.segments.find(|segment| segment.is_compactable(self.generation));
+                let next = next.expect("objects go down, so there is room for each");
+                (self.start, self.limit) = (next.start, next.end);
             }
         }
-        let end = self.segments[self.index].end;
-        self.end = self.pins.get(self.pin).map_or(end, |pin| pin.start.min(end));
+        self.end = self.pins.first().map_or(self.limit, |pin| pin.start.min(self.limit));
     }
 
     /// Tells what of the hole is filled.

@@ -145,6 +145,18 @@ impl Space {
     #[cfg_attr(terrace_small, inline(never))]
     pub(crate) unsafe fn set_live(&self, from: u32, to: u32) {
         debug_assert!(from < to);
+        if cfg!(terrace_small) {
+            let mut at = from;
+            while at < to {
+                let width = (WORD_BITS - at % WORD_BITS).min(to - at);
+                // SAFETY: SPACE: the word exists and is ours.
+                unsafe {
+                    *self.live.add((at / WORD_BITS) as usize) |= Word::MAX >> (WORD_BITS - width) << (at % WORD_BITS)
+                };
+                at += width;
+            }
+            return;
+        }
         let (first, last) = (from / WORD_BITS, (to - 1) / WORD_BITS);
         let head = Word::MAX << (from % WORD_BITS);
         let tail = Word::MAX >> (WORD_BITS - 1 - (to - 1) % WORD_BITS);
@@ -194,12 +206,10 @@ impl Space {
             }
             let (mut at, mut count) = (from, 0);
             while at < to {
-                let end = ((at / WORD_BITS + 1) * WORD_BITS).min(to);
+                let width = (WORD_BITS - at % WORD_BITS).min(to - at);
                 let word = *self.live.add((at / WORD_BITS) as usize) >> (at % WORD_BITS);
-                let width = end - at;
-                let mask = Word::MAX >> (WORD_BITS - width);
-                count += (word & mask).count_ones();
-                at = end;
+                count += (word << (WORD_BITS - width)).count_ones();
+                at += width;
             }
             count
         }

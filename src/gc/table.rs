@@ -68,6 +68,16 @@ impl Raw {
         self.len = self.capacity;
     }
 
+    /// Adds one value of `width` bytes, for which there is room; returns its place, which is to be written.
+    #[cfg_attr(not(terrace_small), inline(always))]
+    #[cfg_attr(terrace_small, inline(never))]
+    fn lengthen(&mut self, width: usize) -> *mut u8 {
+        assert!(self.len < self.capacity, "room was reserved");
+        let place = self.start.as_ptr().wrapping_add(self.len as usize * width);
+        self.len += 1;
+        place
+    }
+
     /// Makes room for `len` values of `width` bytes, or for twice as many as now if that is more.
     #[cold]
     #[inline(never)]
@@ -210,10 +220,9 @@ impl<T: Copy> Table<T> {
     /// Appends a value that [`Table::reserve`] has made room for.
     #[inline(always)]
     pub(crate) fn push(&mut self, value: T) {
-        assert!(self.raw.len < self.raw.capacity, "room was reserved");
+        let place = self.raw.lengthen(Self::WIDTH).cast::<T>();
         // SAFETY: LIST: the place exists and is ours.
-        unsafe { self.start().add(self.len()).write(value) };
-        self.raw.len += 1;
+        unsafe { place.write(value) };
     }
 
     /// Appends values, all of whose bytes are 0, until there is no more room.
