@@ -266,6 +266,20 @@ pub(super) unsafe fn note_start(space: &Space, position: u32) {
     *entry = (*entry).min((position % BRICK) as u8);
 }
 
+/// Takes note that the object at `position` lives: sets its bits, and notes its start.
+///
+/// # Safety
+/// SPACE; an object lies there.
+#[cfg_attr(not(terrace_small), inline(always))]
+#[cfg_attr(terrace_small, inline(never))]
+pub(super) unsafe fn note_live(space: &Space, position: u32) {
+    // SAFETY: the caller's.
+    unsafe {
+        space.set_live(position, position + object::size(space.at(position)));
+        note_start(space, position);
+    }
+}
+
 /// Leads from the bricks in which nothing starts to the ones below, after all starts in an emptied segment were noted.
 ///
 /// # Safety

@@ -97,10 +97,8 @@ impl Drops {
             // SAFETY: DROPS: entries are positions of objects.
             unsafe {
                 if *entry & DYING == 0 && !space.is_live(*entry) {
-                    let object = space.at(*entry);
-                    space.set_live(*entry, *entry + object::size(object));
-                    card::note_start(space, *entry);
-                    object::trace(object, sever);
+                    card::note_live(space, *entry);
+                    object::trace(space.at(*entry), sever);
                     *entry |= DYING;
                     self.dying += 1;
                 }

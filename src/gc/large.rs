@@ -109,8 +109,7 @@ impl Collector {
                 shift(space.at(old.start), space.at(to), size as usize);
                 (segment.start, segment.end) = (to, to + old.granules());
                 card::wipe(&space, old.start, old.end);
-                card::note_start(&space, to);
-                space.set_live(to, to + size);
+                card::note_live(&space, to);
                 poison(&space, old.start, old.end);
                 give_segment(source, &space, old.start, old.end);
                 moved += (size as usize) << GRANULE_SHIFT;

@@ -46,8 +46,23 @@ impl Raw {
         unsafe { (&raw mut (*place).start).write(Raw::EMPTY.start) };
     }
 
-    fn layout(capacity: u32, width: usize) -> Option<Layout> {
-        Layout::from_size_align((capacity as usize).checked_mul(width)?, GRANULE).ok()
+    /// A block for `capacity` values of `width` bytes, if there is one.
+    #[cfg_attr(terrace_small, inline(never))]
+    fn take(capacity: u32, width: usize, source: &dyn Source) -> Option<NonNull<u8>> {
+        let layout = Layout::from_size_align((capacity as usize).checked_mul(width)?, GRANULE).ok()?;
+        NonNull::new(source.take(layout, Some(End::FIRST)))
+    }
+
+    /// Gives back a block that [`Raw::take`] has taken for so many values.
+    ///
+    /// # Safety
+    /// Nobody uses it any more.
+    unsafe fn give(block: NonNull<u8>, capacity: u32, width: usize, source: &dyn Source) {
+        // SAFETY: it was taken with this layout; the rest is the caller's.
+        unsafe {
+            let layout = Layout::from_size_align_unchecked(capacity as usize * width, GRANULE);
+            source.give(block.as_ptr(), layout);
+        }
     }
 
     /// Makes room for `len` values of `width` bytes in all; tells whether there is.
@@ -84,17 +99,17 @@ impl Raw {
     fn grow(&mut self, len: usize, width: usize, source: &dyn Source) -> bool {
         let Ok(len) = u32::try_from(len) else { return false };
         let doubled = self.capacity.saturating_mul(2).max(FIRST).max(len);
-        [doubled, len].into_iter().any(|capacity| {
-            let block =
-                Raw::layout(capacity, width).and_then(|layout| NonNull::new(source.take(layout, Some(End::FIRST))));
-            block.is_some_and(|block| {
+        for capacity in [doubled, len] {
+            if let Some(block) = Raw::take(capacity, width, source) {
                 self.move_to(block, capacity, width, source);
-                true
-            })
-        })
+                return true;
+            }
+        }
+        false
     }
 
     /// Moves the values to another block, of as many as the capacity says, and gives the old one back.
+    #[cfg_attr(terrace_small, inline(never))]
     fn move_to(&mut self, start: NonNull<u8>, capacity: u32, width: usize, source: &dyn Source) {
         let len = self.len;
         if self.capacity != 0 {
@@ -113,28 +128,22 @@ impl Raw {
         }
         let is_wasteful = self.capacity / 4 > wanted;
         let capacity = if is_wasteful { wanted * 2 } else { self.capacity };
-        let Some(layout) = Raw::layout(capacity, width) else {
-            return;
-        };
-        let Some(start) = NonNull::new(source.take(layout, Some(End::FIRST))) else {
+        let Some(start) = Raw::take(capacity, width, source) else {
             return;
         };
         if is_wasteful || start < self.start {
             self.move_to(start, capacity, width, source);
         } else {
-            // SAFETY: the block was taken just now, with this layout.
-            unsafe { source.give(start.as_ptr(), layout) };
+            // SAFETY: the block was taken just now.
+            unsafe { Raw::give(start, capacity, width, source) };
         }
     }
 
     #[inline(never)]
     pub(super) fn free(&mut self, width: usize, source: &dyn Source) {
         if self.capacity != 0 {
-            // SAFETY: LIST: the block is this table's alone, which forgets it, and was taken with this layout.
-            unsafe {
-                let layout = Layout::from_size_align_unchecked(self.capacity as usize * width, GRANULE);
-                source.give(self.start.as_ptr(), layout);
-            }
+            // SAFETY: LIST: the block is this table's alone, which forgets it.
+            unsafe { Raw::give(self.start, self.capacity, width, source) };
         }
         *self = Raw::EMPTY;
     }

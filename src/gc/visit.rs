@@ -101,9 +101,8 @@ impl Visitor {
                 return;
             }
             self.found = true;
+            card::note_live(&self.space, position);
             let object = self.space.at(position);
-            self.space.set_live(position, position + object::size(object));
-            card::note_start(&self.space, position);
             if object::descriptor(object).trace.is_some() {
                 self.push(position);
             }
