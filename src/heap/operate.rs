@@ -242,7 +242,8 @@ impl Shared {
     }
 
     /// Takes note of the load after a block, or a part of one, was taken back; drains if there is time for it.
-    #[inline(always)]
+    #[cfg_attr(not(terrace_small), inline(always))]
+    #[cfg_attr(terrace_small, inline(never))]
     pub(super) fn follow_release(&mut self, context: &mut Context, has_time: bool) {
         let turned = self.pool.is_noticed() && self.look(context);
         if has_time && !turned {
@@ -268,7 +269,8 @@ impl Shared {
     /// Takes note of the load after a slow operation; tells whether that was a turn of the watch. Where the load is far from
     /// the next watermark, that is one comparison: the pool lets nothing be cached beyond the alarm level, so no operation can
     /// cross a watermark unseen.
-    #[inline(always)]
+    #[cfg_attr(not(terrace_small), inline(always))]
+    #[cfg_attr(terrace_small, inline(never))]
     pub(super) fn account(&mut self, context: &mut Context) -> bool {
         self.pool.note_least();
         self.pool.is_noticed() && self.look(context)

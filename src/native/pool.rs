@@ -346,7 +346,8 @@ impl Pool {
     }
 
     /// After granules were taken from a free block of `class` of the first span: memory may have become short.
-    #[inline(always)]
+    #[cfg_attr(not(terrace_small), inline(always))]
+    #[cfg_attr(terrace_small, inline(never))]
     pub(super) fn follow_take(&mut self, context: &mut Context, class: u32) {
         if self.plentiful && class >= self.reserve {
             self.judge_for(context);
