@@ -88,7 +88,7 @@ const SEGMENT_MAX: u32 = (256 << 10) / GRANULE as u32;
 
 /// Objects from this part of a segment on get segments of their own, if they have so many granules: less would be lost at the
 /// end of a brick than at the end of a segment.
-const OWN_SHIFT: u32 = 3;
+const OWN_SHIFT: u32 = 4;
 const OWN_MIN: u32 = 16 * BRICK;
 
 /// One granule in so many can be on the mark stack before objects are looked for again, within limits.
