@@ -5,6 +5,9 @@ mod support;
 use support::heap_for_good as heap;
 use terrace::*;
 
+/// Refers to a large object.
+type Owner<A> = Slot<'static, [Slot<'static, u32, A>], A>;
+
 #[test]
 fn c1_large_objects_do_not_move_and_their_memory_is_the_heaps_again() {
     brand!(Here);
@@ -50,7 +53,7 @@ fn c10_large_objects_slide_down_when_asked_but_for_pinned_ones() {
                 .unwrap();
             all.push(owner);
         }
-        let address = |cx: &Cx<Here>, owner: &Root<Slot<'static, [Slot<'static, u32, Here>], Here>, Here>| {
+        let address = |cx: &Cx<Here>, owner: &Root<Owner<Here>, Here>| {
             owner.get(cx).get().get(cx).unwrap().get().as_ptr() as usize
         };
         let bytes = cx.new_buffer(20_000).unwrap();
