@@ -7,6 +7,7 @@ use super::card;
 use super::event::{CollectionCause, Moment, Order};
 use super::object;
 use super::segment::OLDEST;
+use super::trim;
 use super::{Collector, give_segment};
 use crate::base::granule::{GRANULE, GRANULE_SHIFT};
 
@@ -138,6 +139,10 @@ impl Collector {
         unsafe {
             #[cfg(feature = "check")]
             self.verify_live();
+            let fit = self.fit.filter(|_| generation == OLDEST && ending == Ending::Compact);
+            if let Some(fit) = fit {
+                fit(self, trim::Step::Widen);
+            }
             let plan = self.plan(generation);
             #[cfg(feature = "check")]
             self.verify_plan(generation);
@@ -158,6 +163,9 @@ impl Collector {
                 self.counters.moved = self.counters.moved.wrapping_add(plan.moving << GRANULE_SHIFT);
             }
             self.drop_plan(generation);
+            if let Some(fit) = fit {
+                fit(self, trim::Step::Trim);
+            }
             plan.live
         }
     }

@@ -6,11 +6,11 @@
 
 use core::ptr::NonNull;
 
-use super::Collector;
 use super::card;
 use super::collect::Step;
 use super::segment::{Gap, MIN_GAP, OLDEST, Segment, sink};
 use super::space::{BRICK, BRICK_BYTES};
+use super::{Collector, SEGMENT_MIN};
 use crate::base::granule::{GRANULE, GRANULE_SHIFT};
 
 /// A gap that is too small for a request is dropped until the next collection if it has fewer granules than this.
@@ -177,9 +177,21 @@ impl Collector {
     }
 
     fn refill_from_segment(&mut self, n: u32) -> bool {
-        let standard = self.add_segment(n.max(self.standard), false);
-        let Some(index) = standard.or_else(|| self.add_segment(n, false)) else {
-            return false;
+        let mut granules = n.max(self.standard);
+        let index = loop {
+            if let Some(index) = self.add_segment(granules, false) {
+                break index;
+            }
+            if granules == n {
+                return false;
+            }
+            // Room for whole objects of that size: what is left over would be lost.
+            let smaller = granules / 4;
+            granules = if smaller < SEGMENT_MIN {
+                n
+            } else {
+                (smaller - smaller % n).max(n)
+            };
         };
         let segment = self.segments.as_slice()[index];
         self.young -= segment.granules() as usize; // counted once, by the context

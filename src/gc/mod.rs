@@ -22,8 +22,7 @@
 //! (`drops.rs`), `FINAL` (`finalize.rs`), `INTERNED` (`intern.rs`), `LIST` (`table.rs`), `STACK` (`visit.rs`), and
 //!
 //! - **`PARKED`**: during a collection no reference to an object or into one exists; the layer above sees to that by lifetimes.
-//! - **`TRACED`**: what implements `Trace` shows each of its slots, and slots are nowhere else; in objects of an arena are slots of
-//!   that arena only (`Of`).
+//! - **`TRACED`**: what implements `Trace` shows each of its slots, and slots are nowhere else.
 
 #[cfg_attr(not(target_arch = "x86_64"), path = "ahead_none.rs")]
 mod ahead;
@@ -51,6 +50,7 @@ pub(crate) mod segment;
 pub(crate) mod source;
 pub(crate) mod space;
 mod table;
+mod trim;
 pub(crate) mod verify;
 #[cfg(feature = "check")]
 mod verify_phases;
@@ -130,6 +130,8 @@ pub(crate) struct Collector {
     pub(crate) orphans: usize,
     pub(crate) finals: Finals,
     interned: Interned,
+    /// Nothing before the first pin.
+    fit: Option<trim::Work>,
     observer: Option<NonNull<Observer>>,
     pub(crate) counters: Counters,
 }
@@ -184,8 +186,8 @@ impl Collector {
     /// The memory is that of one, and nobody uses it.
     unsafe fn init(place: *mut Collector, source: &'static dyn Source, space: Space, granules: u32) {
         let standard = (granules >> SEGMENT_SHIFT).clamp(SEGMENT_MIN, SEGMENT_MAX) / BRICK * BRICK;
-        // SAFETY: the caller's. All fields that are not written below are valid if they are zeros: the context and the observer
-        // are none then, and sums and counters are 0.
+        // SAFETY: the caller's. All fields that are not written below are valid if they are zeros: the context, the observer and
+        // `fit` are none then, and sums and counters are 0.
         unsafe {
             fill(place.cast(), size_of::<Collector>(), 0);
             (&raw mut (*place).space).write(space);
@@ -270,11 +272,6 @@ impl Collector {
         for (index, table) in self.tables().iter_mut().enumerate() {
             table.settle(lens[index], WIDTHS[index], source);
         }
-    }
-
-    /// Makes sure that one more pin can be added without memory.
-    pub(crate) fn reserve_pin(&mut self) -> bool {
-        self.reserve_tables(self.segments.len(), self.handles.pins() + 1)
     }
 
     /// The index of the segment that `position` lies in.

@@ -1,6 +1,7 @@
 //! Where an arena's memory comes from: the door to the native heap.
 
 use core::alloc::Layout;
+use core::ops::Range;
 use core::ptr::NonNull;
 
 use crate::region::End;
@@ -23,5 +24,21 @@ pub unsafe trait Source {
     ///
     /// # Safety
     /// It was taken from here with this layout, and is used by nobody any more.
-    unsafe fn give(&self, block: *mut u8, layout: Layout);
+    unsafe fn give(&self, block: *mut u8, layout: Layout) {
+        // SAFETY: the caller's; all of a block is a part of it.
+        unsafe { self.give_part(block, layout, 0..layout.size()) };
+    }
+
+    /// Gives a part of a block back; what is before it and behind it, if anything, are blocks of their own then, of the same
+    /// alignment.
+    ///
+    /// # Safety
+    /// As for [`Source::give`], for the part: a range of bytes from the block's start on, not empty, at whole granules.
+    unsafe fn give_part(&self, block: *mut u8, layout: Layout, part: Range<usize>);
+
+    /// Makes a block longer by the `more` bytes behind it, whole granules, if these are free; tells whether it did.
+    ///
+    /// # Safety
+    /// The block was taken from here with this layout, and has whole granules.
+    unsafe fn extend(&self, block: *mut u8, layout: Layout, more: usize) -> bool;
 }

@@ -4,6 +4,7 @@
 //! or a heap that was overwritten, is noted as the heap's fault, and the operation does nothing. O(capacity).
 
 use core::alloc::Layout;
+use core::ops::Range;
 use core::ptr;
 
 use lock_api::RawMutex;
@@ -139,6 +140,23 @@ impl Shared {
             let position = region.position_of(block as usize);
             // SAFETY: as the caller says.
             unsafe { region.audit.note_freed(position, granules(layout.size()) as u32) };
+        }
+    }
+
+    /// Notes that the user has no more than what is before this part of the block, and behind it.
+    ///
+    /// # Safety
+    /// [`Shared::verify`] accepts the block with this layout; the part lies in it, at whole granules.
+    pub(super) unsafe fn note_parted(&mut self, block: *mut u8, layout: Layout, part: &Range<usize>) {
+        // SAFETY: as the caller says; what is left of the block is no longer than it was.
+        unsafe {
+            self.note_freed(block, layout);
+            for rest in [0..part.start, part.end..layout.size()] {
+                if !rest.is_empty() {
+                    let layout = Layout::from_size_align_unchecked(rest.len(), layout.align());
+                    self.note_taken(block.add(rest.start), layout);
+                }
+            }
         }
     }
 

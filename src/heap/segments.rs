@@ -4,6 +4,7 @@
 //! of a `CoreId`, may run while a collector is at work.
 
 use core::alloc::Layout;
+use core::ops::Range;
 use core::ptr::{self, NonNull};
 
 use lock_api::RawMutex;
@@ -76,15 +77,41 @@ unsafe impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Source for Heap<L, C,
         })
     }
 
-    unsafe fn give(&self, block: *mut u8, layout: Layout) {
+    unsafe fn give_part(&self, block: *mut u8, layout: Layout, part: Range<usize>) {
+        let (n, from, to) = (granules(layout.size()), granules(part.start), granules(part.end));
         self.enter_first(|context, shared| {
-            // SAFETY: the caller gives up a block that was handed out with this layout.
+            // SAFETY: the caller gives up this part of a block of the first span, which was handed out with this layout.
             unsafe {
                 if cfg!(feature = "check") {
-                    shared.note_freed(block, layout);
+                    shared.note_parted(block, layout, &part);
                 }
-                shared.release(context, block, granules(layout.size()));
+                let region = &mut shared.pool.region;
+                if to - from != n {
+                    region.mark(region.position_of(block as usize), n as u32);
+                }
+                shared.release(context, block.add(part.start), to - from);
             }
         });
+    }
+
+    unsafe fn extend(&self, block: *mut u8, layout: Layout, more: usize) -> bool {
+        let size = layout.size() + more;
+        self.enter_first(|context, shared| {
+            // SAFETY: the caller's block was handed out with this layout, which is a shorter one.
+            unsafe {
+                let region = &mut shared.pool.region;
+                let end = region.position_of(block as usize) + granules(layout.size()) as u32;
+                let is_longer = !region.is_allocated(end) && region.take_first(end, granules(more));
+                if is_longer {
+                    shared.pool.judge_for(context);
+                    shared.account(context);
+                    if cfg!(feature = "check") {
+                        shared.note_freed(block, layout);
+                        shared.note_taken(block, Layout::from_size_align_unchecked(size, layout.align()));
+                    }
+                }
+                is_longer
+            }
+        })
     }
 }
