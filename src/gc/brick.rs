@@ -2,7 +2,7 @@
 //!
 //! A brick's entry is the new position of its first live granule less the live granules before it, which are none: so
 //! the new position of an object is the entry plus the live granules between the brick's start and the object, one
-//! population count. No forwarding word is needed, and the heap stays walkable.
+//! population count. No forwarding word is needed, and the heap stays walkable. `docs/relocation.md` compares it with trees of plugs.
 //!
 //! That takes the objects that start in a brick to move to one place. Where they do not, because a segment ends or a
 //! pinned object is in the way, the entry leads to the brick's *turns*: the positions from which on objects go elsewhere,

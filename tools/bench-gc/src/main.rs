@@ -2,8 +2,8 @@
 //!
 //! ```text
 //!   options -> report -> time, pauses, memory, instructions      throughput, fragments     one table or more each
-//!                          |             |         |                        |
-//!                        rounds          |     callgrind                 terrace, and peers and subject of tools/bench
+//!                          |             |         |             relocation   |
+//!                        rounds          |     callgrind                      terrace, and peers and subject of tools/bench
 //!                          |             |         |
 //!                        sample ---------+---------+         one process for each measurement, in turns
 //!                          |
@@ -21,6 +21,7 @@ mod pauses;
 #[path = "../../bench/src/peers.rs"]
 #[allow(dead_code, reason = "the other comparison uses all of it")]
 mod peers;
+mod relocation;
 mod report;
 mod rounds;
 mod sample;
@@ -53,6 +54,10 @@ fn main() -> ExitCode {
     let options = Options::parse();
     if options.commands == ["one"] {
         sample::here(&options);
+        return ExitCode::SUCCESS;
+    }
+    if options.commands == [relocation::COUNT] {
+        relocation::count_all();
         return ExitCode::SUCCESS;
     }
     let mut reports: Vec<&Report> = Vec::new();

@@ -3,7 +3,7 @@
 use std::io;
 
 use crate::options::Options;
-use crate::{fragments, instructions, memory, pauses, throughput, time};
+use crate::{fragments, instructions, memory, pauses, relocation, throughput, time};
 
 /// One command.
 pub struct Report {
@@ -42,5 +42,10 @@ pub const ALL: &[Report] = &[
         name: "instructions",
         about: "instructions per object of trees (x86-64, needs valgrind)",
         run: instructions::run,
+    },
+    Report {
+        name: "relocation",
+        about: "two ways to tell where objects move to (x86-64, needs valgrind)",
+        run: relocation::run,
     },
 ];
