@@ -34,6 +34,7 @@ struct Item<'g, A: Brand> {
     left: Slot<'g, Item<'g, A>, A>,
     right: Slot<'g, Item<'g, A>, A>,
     many: Slot<'g, [Slot<'g, Item<'g, A>, A>], A>,
+    vec: GcVec<'g, Slot<'g, Item<'g, A>, A>, A>,
     name: Slot<'g, str, A>,
     shape: DynSlot<'g, dyn Area + 'g, A>,
     part: Interior<'g, Cell<u32>, A>,
@@ -58,7 +59,10 @@ struct Known {
     left: Option<u32>,
     right: Option<u32>,
     many: Vec<Option<u32>>,
+    vec: Vec<u32>,
     name: Option<String>,
+    /// The name is interned.
+    is_interned: bool,
     shape: Option<u32>,
     part: Option<u32>,
     /// How often it is registered for finalisation.
@@ -259,6 +263,7 @@ impl<A: Brand> Model<A> {
             Step::Give { block } => drop(pick(&self.blocks, block).map(|index| self.give(index))),
             Step::Stress { on } => cx.set_stress(on),
             Step::Budget { bytes } => cx.set_budget(bytes),
+            Step::Large { bytes } => cx.set_large(bytes),
             Step::Again { .. } => {}
         }
         matches!(step, Step::Compact | Step::Collect { generation: 2.. })
@@ -276,6 +281,7 @@ impl<A: Brand> Model<A> {
             left: Slot::null(),
             right: Slot::null(),
             many: Slot::null(),
+            vec: GcVec::new(),
             name: Slot::null(),
             shape: DynSlot::null(),
             part: Interior::null(),
@@ -380,6 +386,12 @@ impl<A: Brand> Model<A> {
                     known.many[index] = Some(target_id);
                 }
             }
+            Link::Push => {
+                if item.get().vec.try_push(cx, Slot::new(cx, target)).is_ok() {
+                    known.vec.push(target_id);
+                }
+            }
+            Link::Pop => assert_eq!(item.get().vec.pop(cx).is_some(), known.vec.pop().is_some()),
             Link::Nothing => {
                 item.left.set(cx, None);
                 item.part.clear();
@@ -401,9 +413,16 @@ impl<A: Brand> Model<A> {
         let Some(index) = pick(&self.roots, holder) else { return };
         let (holder, id) = &self.roots[index];
         let name = format!("object {id} {}", "x".repeat(len));
-        if let Ok(text) = cx.new_str(&name) {
+        let is_interned = len % 2 == 1;
+        let text = if is_interned {
+            cx.intern(&name)
+        } else {
+            cx.new_str(&name)
+        };
+        if let Ok(text) = text {
             holder.get(cx).name.set(cx, Some(text.get(cx)));
-            self.known[*id as usize].name = Some(name);
+            let known = &mut self.known[*id as usize];
+            (known.name, known.is_interned) = (Some(name), is_interned);
         }
     }
 
@@ -511,6 +530,7 @@ impl<A: Brand> Model<A> {
                 let known = &self.known[id as usize];
                 todo.extend([known.left, known.right, known.part].into_iter().flatten());
                 todo.extend(known.many.iter().flatten());
+                todo.extend(&known.vec);
             }
         }
         seen
@@ -540,11 +560,21 @@ impl<A: Brand> Model<A> {
             for (slot, id) in many.iter().flat_map(|many| many.iter()).zip(&known.many) {
                 follow(slot.get(cx), *id);
             }
-            assert_eq!(item.name.get(cx).map(|name| name.get()), known.name.as_deref());
+            let vec = &item.get().vec;
+            assert_eq!(vec.len(cx), known.vec.len());
+            for (slot, id) in vec.iter(cx).zip(&known.vec) {
+                follow(slot.get(cx), Some(*id));
+            }
+            let name = item.name.get(cx);
+            assert_eq!(name.map(|name| name.get()), known.name.as_deref());
+            if let Some(name) = name.filter(|_| known.is_interned) {
+                assert!(name.is(cx.try_intern(&name).unwrap()), "there is one string of a text");
+            }
             assert_eq!(item.shape.get(cx).map(|shape| shape.area()), known.shape);
             let part = item.part.get(cx).map(Cell::get);
             assert_eq!(part, known.part.map(|id| self.known[id as usize].value));
         }
+        cx.verify().unwrap();
         let (reachable, kept) = self.check_finalizers(cx, exact);
         for handle in &self.weak {
             let id = &handle.id;

@@ -91,6 +91,7 @@ fn meet_all<A: Brand>(cx: &Cx<A>, first: &Root<Item<'static, A>, A>, lives: &Liv
             for slot in item.many.get(cx).iter().flat_map(|many| many.iter()) {
                 todo.extend(slot.get(cx));
             }
+            todo.extend(item.get().vec.iter(cx).filter_map(|slot| slot.get(cx)));
         }
     }
 }
@@ -185,7 +186,12 @@ impl<A: Brand> Model<A> {
             let targets = |id: &u32| {
                 let known = &self.known[*id as usize];
                 let slots = [known.left, known.right, known.part].into_iter();
-                slots.chain(known.many.iter().copied()).flatten().collect::<Vec<_>>()
+                let vec = known.vec.iter().copied();
+                slots
+                    .chain(known.many.iter().copied())
+                    .flatten()
+                    .chain(vec)
+                    .collect::<Vec<_>>()
             };
             let shadowed = self.reachable_from(dead.iter().flat_map(targets).collect());
             let due = sum(&mut dead.iter().copied().filter(|id| !shadowed.contains(id)));

@@ -56,6 +56,8 @@ pub enum Step {
     Stress { on: bool },
     /// Set the budget of generation 0.
     Budget { bytes: usize },
+    /// Set from how many bytes on an object is large.
+    Large { bytes: usize },
     /// Drop arena and handles, which of them first, and begin with another arena.
     Again { handles_first: bool },
 }
@@ -69,6 +71,9 @@ pub enum Link {
     Value,
     /// An element of the slice.
     Many(usize),
+    /// One more element of the vector, or one less.
+    Push,
+    Pop,
     Nothing,
 }
 
@@ -133,6 +138,8 @@ impl Step {
                     2 | 3 => Link::Right,
                     4 => Link::Part,
                     5 => Link::Value,
+                    6 if c & 0x80 != 0 => Link::Push,
+                    6 if c & 0x60 == 0x60 => Link::Pop,
                     6 => Link::Nothing,
                     _ => Link::Many(third / 8),
                 },
@@ -189,6 +196,9 @@ impl Step {
                 handles_first: b & 1 != 0,
             },
             62 => Step::Stress { on: a & 1 != 0 },
+            _ if a & 1 != 0 => Step::Large {
+                bytes: second << (c & 7),
+            },
             _ => Step::Budget {
                 bytes: (64 + second) << (c & 7),
             },
