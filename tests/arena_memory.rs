@@ -240,3 +240,24 @@ fn c11_a_card_that_is_no_longer_young_is_not_forgotten() {
         }
     });
 }
+
+#[test]
+fn c19_a_window_can_tell_that_a_safe_point_would_collect() {
+    brand!(Here);
+    let mut arena = Arena::<Here>::branded(heap(1 << 20)).unwrap();
+    arena.enter(|cx| {
+        cx.set_budget(100_000);
+        let mut made = 0;
+        while !cx.is_due() {
+            cx.try_slice(&[0u8; 1000]).unwrap();
+            made += 1;
+        }
+        assert!(made <= 100, "the budget is kept: {made} KB");
+        let before = cx.stats().collections[0];
+        cx.safe_point();
+        assert_eq!(cx.stats().collections[0], before + 1);
+        assert!(!cx.is_due());
+        cx.safe_point();
+        assert_eq!(cx.stats().collections[0], before + 1);
+    });
+}

@@ -111,6 +111,12 @@ impl<A: Brand> Cx<A> {
         unsafe { self.collector_mut().safe_point() };
     }
 
+    /// Whether a budget is spent, so that [`Cx::safe_point`] would collect: for a loop in a window to end it. O(1).
+    #[inline(always)]
+    pub fn is_due(&self) -> bool {
+        self.collector().is_due()
+    }
+
     /// Makes room: the next objects that take `bytes` in all, as [`size_of_object`] says, can be allocated in a window without
     /// fail, if their types need no destructor.
     ///

@@ -253,13 +253,19 @@ impl Collector {
         }
     }
 
+    /// Whether a collection is due.
+    #[inline(always)]
+    pub(crate) fn is_due(&self) -> bool {
+        self.young >= self.budget.young || self.counters.stress
+    }
+
     /// A point where a collection may be: makes one if it is due.
     ///
     /// # Safety
     /// PARKED.
     #[inline(always)]
     pub(crate) unsafe fn safe_point(&mut self) {
-        if self.young >= self.budget.young || self.counters.stress {
+        if self.is_due() {
             // SAFETY: the caller's.
             unsafe { self.collect_due() };
         }
