@@ -68,7 +68,7 @@ pub const ALL: &[Step] = &[
     step("test-check", "tests with the expensive self-checks", &[], host::tests_with_checks),
     step("test-nightly", "tests with the unstable Allocator trait", &[], host::tests_with_nightly),
     step("model", "orders of execution on several cores", &[], checkers::model),
-    step("features", "every set of features, on the host and on bare metal", &[Need::Targets], features::powerset),
+    step("features", "sets of features, on the host and on bare metal", &[Need::Targets], features::powerset),
     step("examples", "examples as programs of the host", &[], host::examples),
     step("qemu", "examples on every board", &[Need::Boards], boards::examples),
     step("defmt", "the defmt log, decoded, is as recorded", &[Need::Boards], boards::defmt_log),
