@@ -180,11 +180,12 @@ impl Collector {
         if !self.finals.reserve(source) {
             return None;
         }
+        // There is a table from now on, whatever else there is no memory for.
+        self.finals.work = Some(work);
         let handle = self.handles.add(position, Kind::Long, source)?;
         let finals = &mut self.finals;
         let index = finals.take(Entry { handle, next: 0, run });
         finals.registered = finals.append(finals.registered, index);
-        finals.work = Some(work);
         Some(handle)
     }
 
