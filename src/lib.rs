@@ -91,7 +91,7 @@ pub use arena::segments::{GapInfo, Gaps, SegmentInfo, Segments};
 pub use arena::slot::{Interior, Slot};
 pub use arena::stats::{ArenaStats, ArenaSteps};
 pub use arena::tagged::{Tagged, TaggedSlot};
-pub use arena::trace::{Leaf, Object, Plain, Rebind, Trace};
+pub use arena::trace::{Leaf, Object, Of, Plain, Rebind, Trace};
 pub use arena::types::{TypeCount, TypeStats};
 pub use arena::walk::{ObjectInfo, ObjectType, Objects};
 pub use base::core_id::{CoreId, SingleCore};
@@ -124,8 +124,8 @@ pub use notify::watch::{Threshold, WatermarkError, Watermarks};
 pub use notify::{Cause, LowMemory, Pressure};
 pub use region::span::{ClaimError, MIN_SPAN};
 
-/// Implements [`Trace`] and [`Rebind`](trait@Rebind) for a struct or an enum with at most one lifetime, that of its slots; with
-/// `#[trace(leaf)]`, [`Leaf`] as well, and with `#[trace(element)]`, [`Element`]. Type parameters are traced, but for those
+/// Implements [`Trace`], [`Of`] and [`Rebind`](trait@Rebind) for a struct or an enum with at most one lifetime, that of its slots;
+/// with `#[trace(leaf)]`, [`Leaf`] as well, and with `#[trace(element)]`, [`Element`]. Type parameters are traced, but for those
 /// with the bound [`Brand`].
 #[cfg(feature = "derive")]
 pub use terrace_derive::Trace;

@@ -26,6 +26,9 @@ unsafe impl Trace for Bad {
     }
 }
 
+// SAFETY: its slot is of this brand.
+unsafe impl Of<Here> for Bad {}
+
 // SAFETY: the slot is never filled, so its lifetime does not matter.
 unsafe impl Rebind for Bad {
     type At<'g> = Bad;

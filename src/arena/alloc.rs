@@ -9,7 +9,7 @@ use super::cx::{Cx, size_of_object};
 use super::error::{Full, OutOfMemory};
 use super::gc::Gc;
 use super::handle::{Entry, Root};
-use super::trace::{DescriptorOf, Object, Rebind, Trace};
+use super::trace::{DescriptorOf, Object, Of, Rebind, Trace};
 use crate::base::granule::{GRANULE, granules};
 use crate::gc::Collector;
 use crate::gc::handle::Kind;
@@ -58,7 +58,7 @@ impl<A: Brand> Cx<A> {
     /// # Errors
     /// There is no room without a collection; the value comes back.
     #[inline(always)]
-    pub fn try_new<'g, T: Trace + 'g>(&'g self, value: T) -> Result<Gc<'g, T, A>, Full<T>> {
+    pub fn try_new<'g, T: Of<A> + 'g>(&'g self, value: T) -> Result<Gc<'g, T, A>, Full<T>> {
         let requested = const { size_of_object::<T>() };
         if needs_drop::<T>() && !self.collector_mut().reserve_drop() {
             return Err(Full { value, requested });
@@ -90,7 +90,7 @@ impl<A: Brand> Cx<A> {
         init: impl for<'g> FnOnce(&'g Cx<A>) -> T::At<'g>,
     ) -> Result<Root<T, A>, OutOfMemory>
     where
-        for<'g> T::At<'g>: Trace + Sized,
+        for<'g> T::At<'g>: Of<A> + Sized,
     {
         let (object, unfinished) = self.begin(
             const { size_of_object::<T::At<'static>>() },
@@ -116,7 +116,7 @@ impl<A: Brand> Cx<A> {
         mut init: impl for<'g> FnMut(&'g Cx<A>, usize) -> T::At<'g>,
     ) -> Result<Root<[T], A>, OutOfMemory>
     where
-        for<'g> T::At<'g>: Trace + Sized,
+        for<'g> T::At<'g>: Of<A> + Sized,
     {
         let too_large = OutOfMemory { requested: usize::MAX };
         let (object, unfinished) = self.begin(
@@ -170,7 +170,7 @@ impl<A: Brand> Cx<A> {
     ///
     /// # Errors
     /// There is no room without a collection; if elements need no destructor, `init` was not called.
-    pub fn try_slice_with<'g, T: Trace + 'g>(
+    pub fn try_slice_with<'g, T: Of<A> + 'g>(
         &'g self,
         len: usize,
         mut init: impl FnMut(usize) -> T,

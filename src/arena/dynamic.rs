@@ -8,7 +8,7 @@ use core::ptr::NonNull;
 use super::brand::{Brand, Main, Window};
 use super::cx::Cx;
 use super::gc::Gc;
-use super::trace::Trace;
+use super::trace::{Of, Trace};
 use crate::base::granule::GRANULE;
 use crate::gc::card;
 use crate::gc::object::HEADER;
@@ -198,3 +198,6 @@ unsafe impl<D: ?Sized, A> Trace for DynSlot<'_, D, A> {
         visitor.edge(&self.position);
     }
 }
+
+// SAFETY: its slot is of that brand.
+unsafe impl<D: ?Sized, A> Of<A> for DynSlot<'_, D, A> {}

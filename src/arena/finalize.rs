@@ -8,7 +8,7 @@ use super::cx::Cx;
 use super::error::OutOfMemory;
 use super::gc::Gc;
 use super::handle::{Entry, Root};
-use super::trace::{Object, Rebind, Trace};
+use super::trace::{Object, Of, Rebind};
 use crate::gc::Collector;
 
 /// A type whose objects can have a finaliser.
@@ -116,7 +116,7 @@ impl<A: Brand> Cx<A> {
         init: impl for<'g> FnOnce(&'g Cx<A>) -> T::At<'g>,
     ) -> Result<Root<T, A>, OutOfMemory>
     where
-        for<'g> T::At<'g>: Trace + Sized,
+        for<'g> T::At<'g>: Of<A> + Sized,
     {
         let mut handle = self.collector_mut().register(0, run::<T, A>);
         if handle.is_none() {

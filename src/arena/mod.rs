@@ -8,7 +8,7 @@
 //!   Gc   a reference in a window          Slot, TaggedSlot, DynSlot, Interior   references inside of objects
 //!   Root, Weak, Pinned   handles, over safe points
 //!   Finalize   what is done before an object goes
-//!   Trace, Rebind, Leaf, Object   what types tell the collector
+//!   Trace, Of, Rebind, Leaf, Object   what types tell the collector
 //! ```
 //!
 //! Why it is sound, in short: at a safe point no reference to an object exists, because each borrows the token. What is left

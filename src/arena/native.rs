@@ -3,7 +3,7 @@
 use super::arena::let_go;
 use super::brand::{Brand, Branded, Main, Phase};
 use super::cx::Cx;
-use super::trace::{Leaf, Rebind, Trace};
+use super::trace::{Leaf, Of, Rebind, Trace};
 use crate::gc::visit::Visitor;
 use core::marker::PhantomData;
 
@@ -71,6 +71,9 @@ unsafe impl<A: Brand> Trace for NativeBytes<A> {
 
     fn trace(&self, _: &mut Visitor) {}
 }
+
+// SAFETY: there are no slots in it.
+unsafe impl<A: Brand, B> Of<B> for NativeBytes<A> {}
 
 // SAFETY: there are no lifetimes in it.
 unsafe impl<A: Brand> Rebind for NativeBytes<A> {

@@ -6,7 +6,7 @@ use core::marker::PhantomData;
 use super::brand::{Brand, Main};
 use super::cx::Cx;
 use super::gc::Gc;
-use super::trace::{Object, Rebind, Trace};
+use super::trace::{Object, Of, Rebind, Trace};
 use crate::gc::card;
 use crate::gc::visit::Visitor;
 
@@ -104,6 +104,9 @@ unsafe impl<T: ?Sized, A> Trace for Slot<'_, T, A> {
         visitor.edge(&self.position);
     }
 }
+
+// SAFETY: its slot is of that brand.
+unsafe impl<T: ?Sized, A> Of<A> for Slot<'_, T, A> {}
 
 // SAFETY: the same type, rebound.
 unsafe impl<T: Rebind + ?Sized, A: 'static> Rebind for Slot<'_, T, A> {
@@ -209,5 +212,8 @@ unsafe impl<U, A> Trace for Interior<'_, U, A> {
         visitor.edge(&self.position);
     }
 }
+
+// SAFETY: its slot is of that brand.
+unsafe impl<U, A> Of<A> for Interior<'_, U, A> {}
 
 const _: () = assert!(size_of::<Slot<'static, u8>>() == 4);

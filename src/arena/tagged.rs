@@ -13,7 +13,7 @@ use core::marker::PhantomData;
 use super::brand::{Brand, Main};
 use super::cx::Cx;
 use super::gc::Gc;
-use super::trace::{Object, Rebind, Trace};
+use super::trace::{Object, Of, Rebind, Trace};
 use crate::gc::card;
 use crate::gc::visit::Visitor;
 
@@ -148,6 +148,9 @@ unsafe impl<T: ?Sized, A> Trace for TaggedSlot<'_, T, A> {
         }
     }
 }
+
+// SAFETY: its slot is of that brand.
+unsafe impl<T: ?Sized, A> Of<A> for TaggedSlot<'_, T, A> {}
 
 // SAFETY: the same type, rebound.
 unsafe impl<T: Rebind + ?Sized, A: 'static> Rebind for TaggedSlot<'_, T, A> {

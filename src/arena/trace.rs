@@ -31,6 +31,19 @@ pub unsafe trait Trace {
     fn trace(&self, visitor: &mut Visitor);
 }
 
+/// A type whose slots, if there are any, are those of the arena of brand `A`: its values can be objects there, or parts of some.
+///
+/// `#[derive(Trace)]` implements it for all brands that all fields are of: for one if there are slots, else for any.
+///
+/// # Safety
+/// Every slot that [`Trace::trace`] shows is of the brand `A`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be part of an object in the arena of `{A}`",
+    label = "has slots of another arena, or is not traced",
+    note = "a reference from one arena to another is a handle: a `Root` in a `Plain`"
+)]
+pub unsafe trait Of<A>: Trace {}
+
 /// A type that can be named for any window: `At<'g>` is the same type with the lifetime of its slots replaced.
 ///
 /// # Safety
@@ -209,6 +222,9 @@ macro_rules! leaf {
             fn trace(&self, _: &mut Visitor) {}
         }
 
+        // SAFETY: there are no slots in it.
+        unsafe impl<Brand, $($parameter: $bound),*> Of<Brand> for $type {}
+
         // SAFETY: there are no lifetimes in it.
         unsafe impl<$($parameter: $bound),*> Rebind for $type {
             type At<'g> = $type;
@@ -244,6 +260,9 @@ unsafe impl<T: Trace> Trace for Option<T> {
     }
 }
 
+// SAFETY: there are slots only in `T`.
+unsafe impl<T: Of<A>, A> Of<A> for Option<T> {}
+
 // SAFETY: the same type, rebound.
 unsafe impl<T: Rebind> Rebind for Option<T>
 where
@@ -266,6 +285,9 @@ unsafe impl<T: Trace, const N: usize> Trace for [T; N] {
         }
     }
 }
+
+// SAFETY: there are slots only in `T`.
+unsafe impl<T: Of<A>, A, const N: usize> Of<A> for [T; N] {}
 
 // SAFETY: the same type, rebound.
 unsafe impl<T: Rebind, const N: usize> Rebind for [T; N]
@@ -310,6 +332,9 @@ macro_rules! tuple {
                 $($type.trace(visitor);)*
             }
         }
+
+        // SAFETY: there are slots only in the fields.
+        unsafe impl<Brand, $($type: Of<Brand>),*> Of<Brand> for ($($type,)*) {}
 
         // SAFETY: the same type, rebound.
         unsafe impl<$($type: Rebind),*> Rebind for ($($type,)*)

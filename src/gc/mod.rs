@@ -22,7 +22,8 @@
 //! (`drops.rs`), `FINAL` (`finalize.rs`), `INTERNED` (`intern.rs`), `LIST` (`table.rs`), `STACK` (`visit.rs`), and
 //!
 //! - **`PARKED`**: during a collection no reference to an object or into one exists; the layer above sees to that by lifetimes.
-//! - **`TRACED`**: what implements `Trace` shows each of its slots, and slots are nowhere else.
+//! - **`TRACED`**: what implements `Trace` shows each of its slots, and slots are nowhere else; in objects of an arena are slots of
+//!   that arena only (`Of`).
 
 #[cfg_attr(not(target_arch = "x86_64"), path = "ahead_none.rs")]
 mod ahead;

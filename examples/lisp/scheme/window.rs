@@ -3,7 +3,7 @@
 use core::cell::Cell;
 use core::fmt;
 
-use terrace::{Cx, Gc, Slot, Trace, size_of_object};
+use terrace::{Cx, Gc, Main, Of, Slot, Trace, size_of_object};
 
 use super::error::Result;
 use super::value::{Field, Object, Position, Ref, Value};
@@ -72,7 +72,7 @@ impl<'g> Window<'g> {
 
     /// Makes an object of any type.
     #[inline]
-    pub fn make<T: Trace + 'g>(self, value: T) -> Result<'g, Gc<'g, T>> {
+    pub fn make<T: Of<Main> + 'g>(self, value: T) -> Result<'g, Gc<'g, T>> {
         let object = self.cx.try_new(value)?;
         self.count(const { size_of_object::<T>() });
         Ok(object)

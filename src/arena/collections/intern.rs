@@ -12,7 +12,7 @@ use super::super::cx::Cx;
 use super::super::error::{Full, OutOfMemory};
 use super::super::gc::Gc;
 use super::super::handle::{Entry, Root};
-use super::super::trace::{Leaf, Rebind, Trace};
+use super::super::trace::{Leaf, Of, Rebind, Trace};
 use super::element::Element;
 use crate::base::granule::GRANULE;
 use crate::gc::handle::Kind;
@@ -192,6 +192,9 @@ unsafe impl<A> Trace for Symbol<A> {
     #[inline(always)]
     fn trace(&self, _: &mut Visitor) {}
 }
+
+// SAFETY: there are no slots in it.
+unsafe impl<A, B> Of<B> for Symbol<A> {}
 
 // SAFETY: there are no lifetimes in it.
 unsafe impl<A: 'static> Rebind for Symbol<A> {

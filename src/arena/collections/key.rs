@@ -6,7 +6,7 @@ use super::super::brand::{Brand, Main};
 use super::super::cx::Cx;
 use super::super::gc::Gc;
 use super::super::slot::Slot;
-use super::super::trace::{Object, Rebind, Trace};
+use super::super::trace::{Object, Of, Rebind, Trace};
 use super::element::Element;
 use crate::gc::visit::Visitor;
 
@@ -22,7 +22,7 @@ use crate::gc::visit::Visitor;
     message = "`{Self}` cannot be a key of a map in the arena of `{A}`",
     note = "derive `Hash` and `Eq` for a type of plain data; implement `Key` for one with slots"
 )]
-pub trait Key<'g, A: Brand>: Element {
+pub trait Key<'g, A: Brand>: Element + Of<A> {
     /// Whether the hash may change when objects move, as that of an identity does.
     const MOVES: bool = false;
 
@@ -54,7 +54,7 @@ impl<'g, K: Key<'g, A>, A: Brand> Query<'g, K, A> for K {
     }
 }
 
-impl<'g, T: Element + Hash + Eq, A: Brand> Key<'g, A> for T {
+impl<'g, T: Element + Of<A> + Hash + Eq, A: Brand> Key<'g, A> for T {
     #[inline]
     fn hash(&self, _: &'g Cx<A>) -> u32 {
         let mut mixer = Mixer(0);
@@ -140,6 +140,9 @@ unsafe impl<A> Trace for Text<'_, A> {
         self.0.trace(visitor);
     }
 }
+
+// SAFETY: its slot is of that brand.
+unsafe impl<A> Of<A> for Text<'_, A> {}
 
 // SAFETY: the same type, rebound.
 unsafe impl<A: 'static> Rebind for Text<'_, A> {

@@ -14,7 +14,7 @@ use super::super::brand::{Brand, Main};
 use super::super::cx::Cx;
 use super::super::error::{Full, OutOfMemory};
 use super::super::handle::Root;
-use super::super::trace::{Rebind, Trace};
+use super::super::trace::{Of, Rebind, Trace};
 use super::buffer::reserve_collecting;
 use super::element::Element;
 use super::key::{Key, Query};
@@ -103,7 +103,7 @@ impl<K, V, A> GcMap<'_, K, V, A> {
     }
 }
 
-impl<'g, K: Key<'g, A>, V: Element, A: Brand> GcMap<'g, K, V, A> {
+impl<'g, K: Key<'g, A>, V: Element + Of<A>, A: Brand> GcMap<'g, K, V, A> {
     /// Entries in it.
     pub fn len(&self, _: &'g Cx<A>) -> usize {
         self.count.get() as usize
@@ -270,7 +270,7 @@ fn compactions<A: Brand>(cx: &Cx<A>) -> u32 {
 }
 
 /// Puts an entry into the first place from its home on that no settled one has; returns what was there.
-fn settle<'g, K: Element, V: Element, A: Brand>(
+fn settle<'g, K: Element + Of<A>, V: Element + Of<A>, A: Brand>(
     cx: &'g Cx<A>,
     table: &GcVec<'g, Entry<K, V>, A>,
     hash: u32,
@@ -310,6 +310,9 @@ unsafe impl<K: Trace, V: Trace> Trace for Entry<K, V> {
     }
 }
 
+// SAFETY: there are slots only in key and value.
+unsafe impl<K: Of<A>, V: Of<A>, A> Of<A> for Entry<K, V> {}
+
 // SAFETY: all of it are elements.
 unsafe impl<K: Element, V: Element> Element for Entry<K, V> {}
 
@@ -329,6 +332,9 @@ unsafe impl<K, V, A> Trace for GcMap<'_, K, V, A> {
     }
 }
 
+// SAFETY: its slot is of that brand; what keys and values are of is asked where they come in.
+unsafe impl<K, V, A> Of<A> for GcMap<'_, K, V, A> {}
+
 // SAFETY: the same type, rebound.
 unsafe impl<K: Rebind, V: Rebind, A: 'static> Rebind for GcMap<'_, K, V, A>
 where
@@ -343,7 +349,7 @@ pub struct GcMapIter<'a, 'g, K, V, A: Brand = Main> {
     entries: GcVecIter<'a, 'g, Entry<K, V>, A>,
 }
 
-impl<K: Element, V: Element, A: Brand> Iterator for GcMapIter<'_, '_, K, V, A> {
+impl<K: Element + Of<A>, V: Element + Of<A>, A: Brand> Iterator for GcMapIter<'_, '_, K, V, A> {
     type Item = (K, V);
 
     fn next(&mut self) -> Option<(K, V)> {
@@ -355,7 +361,7 @@ impl<K: Element, V: Element, A: Brand> Iterator for GcMapIter<'_, '_, K, V, A> {
 impl<K: Rebind, V: Rebind, A: Brand> Root<GcMap<'_, K, V, A>, A>
 where
     for<'g> K::At<'g>: Key<'g, A> + Sized,
-    for<'g> V::At<'g>: Element + Sized,
+    for<'g> V::At<'g>: Element + Of<A> + Sized,
 {
     /// Makes room for so many further entries, after a collection if one is due or there is none without.
     ///

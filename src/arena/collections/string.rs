@@ -7,7 +7,7 @@ use super::super::brand::{Brand, Main};
 use super::super::cx::Cx;
 use super::super::error::{Full, OutOfMemory};
 use super::super::handle::Root;
-use super::super::trace::{Rebind, Trace};
+use super::super::trace::{Of, Rebind, Trace};
 use super::buffer::{Buffer, Growth, reserve_collecting};
 use crate::gc::visit::Visitor;
 
@@ -190,6 +190,9 @@ unsafe impl<A> Trace for GcString<'_, A> {
         self.buffer.trace(visitor);
     }
 }
+
+// SAFETY: its slot is of that brand.
+unsafe impl<A> Of<A> for GcString<'_, A> {}
 
 // SAFETY: the same type, rebound.
 unsafe impl<A: 'static> Rebind for GcString<'_, A> {

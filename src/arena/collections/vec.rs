@@ -6,7 +6,7 @@ use super::super::brand::{Brand, Main};
 use super::super::cx::Cx;
 use super::super::error::{Full, OutOfMemory};
 use super::super::handle::Root;
-use super::super::trace::{Leaf, Rebind, Trace};
+use super::super::trace::{Leaf, Of, Rebind, Trace};
 use super::buffer::{Buffer, Growth, reserve_collecting};
 use super::element::Element;
 use crate::gc::visit::Visitor;
@@ -81,7 +81,7 @@ impl<T, A> GcVec<'_, T, A> {
     }
 }
 
-impl<'g, T: Element, A: Brand> GcVec<'g, T, A> {
+impl<'g, T: Element + Of<A>, A: Brand> GcVec<'g, T, A> {
     /// Elements in it.
     #[inline]
     pub fn len(&self, cx: &'g Cx<A>) -> usize {
@@ -286,6 +286,9 @@ unsafe impl<T, A> Trace for GcVec<'_, T, A> {
     }
 }
 
+// SAFETY: its slot is of that brand; what the elements are of is asked where they come in.
+unsafe impl<T, A> Of<A> for GcVec<'_, T, A> {}
+
 // SAFETY: the same type, rebound.
 unsafe impl<T: Rebind, A: 'static> Rebind for GcVec<'_, T, A>
 where
@@ -301,7 +304,7 @@ pub struct GcVecIter<'a, 'g, T, A: Brand = Main> {
     index: usize,
 }
 
-impl<T: Element, A: Brand> Iterator for GcVecIter<'_, '_, T, A> {
+impl<T: Element + Of<A>, A: Brand> Iterator for GcVecIter<'_, '_, T, A> {
     type Item = T;
 
     #[inline]
@@ -315,7 +318,7 @@ impl<T: Element, A: Brand> Iterator for GcVecIter<'_, '_, T, A> {
 /// Vectors at safe points.
 impl<T: Rebind, A: Brand> Root<GcVec<'_, T, A>, A>
 where
-    for<'g> T::At<'g>: Element + Sized,
+    for<'g> T::At<'g>: Element + Of<A> + Sized,
 {
     /// Makes room for so many further elements, after a collection if one is due or there is none without.
     ///
@@ -349,7 +352,7 @@ where
 }
 
 /// Vectors of plain elements at safe points.
-impl<T: Element + Leaf + for<'g> Rebind<At<'g> = T>, A: Brand> Root<GcVec<'_, T, A>, A> {
+impl<T: Element + Leaf + Of<A> + for<'g> Rebind<At<'g> = T>, A: Brand> Root<GcVec<'_, T, A>, A> {
     /// Adds copies of elements at the end, all or none.
     ///
     /// # Errors

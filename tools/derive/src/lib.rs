@@ -8,7 +8,7 @@ use quote::{format_ident, quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{Data, DeriveInput, Error, Fields, GenericParam, Lifetime, Result, TypeParam, TypeParamBound};
 
-/// Implements `Trace` and `Rebind`; with `#[trace(leaf)]`, `Leaf` as well, and with `#[trace(element)]`, `Element`.
+/// Implements `Trace`, `Of` and `Rebind`; with `#[trace(leaf)]`, `Leaf` as well, and with `#[trace(element)]`, `Element`.
 ///
 /// The type is a struct or an enum with at most one lifetime, that of its slots. Type parameters are traced and rebound,
 /// but for those with the bound `Brand`.
@@ -31,6 +31,7 @@ fn expand(input: &DeriveInput) -> Result<TokenStream> {
         return Err(Error::new(lifetime.span(), message));
     }
     let trace = trace(input)?;
+    let of = of(input)?;
     let rebind = rebind(input);
     let leaf = if is_leaf { leaf(input)? } else { TokenStream::new() };
     let element = if is_element {
@@ -38,7 +39,7 @@ fn expand(input: &DeriveInput) -> Result<TokenStream> {
     } else {
         TokenStream::new()
     };
-    Ok(quote!(#trace #rebind #leaf #element))
+    Ok(quote!(#trace #of #rebind #leaf #element))
 }
 
 /// Whether `#[trace(leaf)]` and `#[trace(element)]` are there.
@@ -137,6 +138,29 @@ fn trace(input: &DeriveInput) -> Result<TokenStream> {
                 #body
             }
         }
+    })
+}
+
+/// `Of` for every brand that all fields are of.
+fn of(input: &DeriveInput) -> Result<TokenStream> {
+    let name = &input.ident;
+    let mut generics = input.generics.clone();
+    for parameter in generics.type_params_mut() {
+        if !is_brand(parameter) {
+            parameter.bounds.push(syn::parse_quote!(::terrace::Trace));
+        }
+    }
+    generics.params.push(syn::parse_quote!(__Arena));
+    let predicates = &mut generics.make_where_clause().predicates;
+    for ty in types(input)? {
+        predicates.push(syn::parse_quote!(#ty: ::terrace::Of<__Arena>));
+    }
+    let (impl_generics, _, where_clause) = generics.split_for_impl();
+    let (_, type_generics, _) = input.generics.split_for_impl();
+    Ok(quote! {
+        // SAFETY: the value's slots are in its fields.
+        #[automatically_derived]
+        unsafe impl #impl_generics ::terrace::Of<__Arena> for #name #type_generics #where_clause {}
     })
 }
 

@@ -77,7 +77,7 @@ impl Contestant for Windows {
 impl<'g> View<'g> {
     /// An object, for which there is room.
     #[inline(always)]
-    fn make<T: terrace::Trace + 'g>(&self, value: T) -> Gc<'g, T> {
+    fn make<T: terrace::Of<terrace::Main> + 'g>(&self, value: T) -> Gc<'g, T> {
         match self.cx.try_new(value) {
             Ok(object) => object,
             Err(_) => panic!("room was made"),
