@@ -26,7 +26,7 @@ use super::space::Space;
 use super::table::Table;
 
 /// Gaps of the older generation that a plan uses at most, of those with so many granules.
-const GAPS: u32 = 16;
+const GAPS: u32 = 8;
 const GAP_MIN: u32 = 32;
 
 /// Smaller ones that it passes over at most.
