@@ -319,6 +319,20 @@ unsafe impl Rebind for str {
 // SAFETY: there are no slots in it.
 unsafe impl Leaf for str {}
 
+/// Calls a macro with the names of the fields, for tuples of each length that objects may have.
+macro_rules! for_tuples {
+    ($apply:ident) => {
+        $apply!(A);
+        $apply!(A B);
+        $apply!(A B C);
+        $apply!(A B C D);
+        $apply!(A B C D E);
+        $apply!(A B C D E F);
+    };
+}
+
+pub(super) use for_tuples;
+
 macro_rules! tuple {
     ($($type:ident)*) => {
         // SAFETY: the slots of each field are shown.
@@ -349,9 +363,4 @@ macro_rules! tuple {
     };
 }
 
-tuple!(A);
-tuple!(A B);
-tuple!(A B C);
-tuple!(A B C D);
-tuple!(A B C D E);
-tuple!(A B C D E F);
+for_tuples!(tuple);

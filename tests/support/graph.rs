@@ -9,65 +9,10 @@ use terrace::*;
 
 use crate::step::{Act, Link, Step};
 use lives::Lives;
+use objects::{Area, Block, Counted, Item, Known, Square};
 
 mod lives;
-
-trait Area {
-    fn area(&self) -> u32;
-}
-
-#[derive(Trace)]
-#[trace(leaf)]
-struct Square(u32);
-
-impl Area for Square {
-    fn area(&self) -> u32 {
-        self.0.wrapping_mul(self.0)
-    }
-}
-
-/// An object of every kind of slot. `id` is that of the model; the rest is what the model says.
-#[derive(Trace)]
-struct Item<'g, A: Brand> {
-    id: u32,
-    value: Cell<u32>,
-    left: Slot<'g, Item<'g, A>, A>,
-    right: Slot<'g, Item<'g, A>, A>,
-    many: Slot<'g, [Slot<'g, Item<'g, A>, A>], A>,
-    vec: GcVec<'g, Slot<'g, Item<'g, A>, A>, A>,
-    name: Slot<'g, str, A>,
-    shape: DynSlot<'g, dyn Area + 'g, A>,
-    part: Interior<'g, Cell<u32>, A>,
-    dropped: Option<Plain<Counted>>,
-    act: Plain<Act>,
-    lives: Plain<Rc<Lives<A>>>,
-}
-
-/// Counts how many were dropped.
-struct Counted(Rc<Cell<usize>>);
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        self.0.set(self.0.get() + 1);
-    }
-}
-
-/// What the model knows of an object.
-#[derive(Clone, Default)]
-struct Known {
-    value: u32,
-    left: Option<u32>,
-    right: Option<u32>,
-    many: Vec<Option<u32>>,
-    vec: Vec<u32>,
-    name: Option<String>,
-    /// The name is interned.
-    is_interned: bool,
-    shape: Option<u32>,
-    part: Option<u32>,
-    /// How often it is registered for finalisation.
-    registered: u32,
-}
+mod objects;
 
 /// What is pinned, the byte that fills it, and its address.
 type Pin<A> = (Pinned<[Cell<u8>], A>, u8, *const Cell<u8>);
@@ -85,24 +30,6 @@ struct WeakItem<A: Brand> {
     is_long: bool,
     /// It may have become empty though the object lives again.
     has_lapsed: bool,
-}
-
-/// A block of the native heap, beside the arena.
-struct Block {
-    start: *mut u8,
-    layout: Layout,
-    fill: u8,
-}
-
-impl Block {
-    fn verify(&self) {
-        // SAFETY: the block has so many bytes, which were written when it was taken.
-        let bytes = unsafe { std::slice::from_raw_parts(self.start, self.layout.size()) };
-        assert!(
-            bytes.iter().all(|byte| *byte == self.fill),
-            "a native block is its owner's"
-        );
-    }
 }
 
 /// Roots and weak handles at a time, so that garbage comes to be.

@@ -7,7 +7,7 @@ use core::mem::MaybeUninit;
 use super::super::dynamic::DynSlot;
 use super::super::slot::{Interior, Slot};
 use super::super::tagged::TaggedSlot;
-use super::super::trace::{Leaf, Plain, Trace};
+use super::super::trace::{Leaf, Plain, Trace, for_tuples};
 
 /// A type whose values are copied in and out of collections: one of plain data and slots.
 ///
@@ -73,9 +73,4 @@ macro_rules! tuple {
     };
 }
 
-tuple!(A);
-tuple!(A B);
-tuple!(A B C);
-tuple!(A B C D);
-tuple!(A B C D E);
-tuple!(A B C D E F);
+for_tuples!(tuple);
