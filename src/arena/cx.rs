@@ -173,6 +173,18 @@ impl<A: Brand> Cx<A> {
 }
 
 /// Bytes that an object of this type takes, with its header.
+///
+/// Objects lie at multiples of 8 bytes, so a type that wants more does not compile as one:
+/// ```
+/// #[repr(align(8))]
+/// struct Vector([f32; 4]);
+/// assert_eq!(terrace::size_of_object::<Vector>(), 24);
+/// ```
+/// ```compile_fail
+/// #[repr(align(16))]
+/// struct Vector([f32; 4]);
+/// terrace::size_of_object::<Vector>();
+/// ```
 pub const fn size_of_object<T>() -> usize {
     let bytes = crate::gc::object::offset_of_value::<T>() + size_of::<T>();
     bytes.next_multiple_of(GRANULE)

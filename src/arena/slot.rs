@@ -175,6 +175,16 @@ impl<'g, U, A: Brand> Interior<'g, U, A> {
     ///
     /// # Panics
     /// If that is not inside of the object.
+    ///
+    /// A part of no bytes has no place of its own, and may lie at the very end of its object; that does not compile:
+    /// ```compile_fail
+    /// # use terrace::*;
+    /// fn part<'g>(cx: &'g Cx, slot: &Interior<'g, ()>, whole: Gc<'g, ((), u32)>) {
+    ///     slot.set(cx, whole, |whole| &whole.0);
+    /// }
+    /// # static HEAP: CriticalSectionHeap = CriticalSectionHeap::new();
+    /// # Arena::new(&HEAP).unwrap().enter(|cx| part(cx, &Interior::null(), cx.try_new(((), 1)).unwrap()));
+    /// ```
     pub fn set<T: Object + ?Sized + 'g>(
         &self,
         cx: &'g Cx<A>,
