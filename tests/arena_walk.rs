@@ -229,7 +229,7 @@ fn c17_the_map_shows_generations_and_density() {
         let small = cx.new::<u32>(|_| 0).unwrap();
         let map = columns(&cx.map::<64>());
         assert!(
-            map.contains("LLLL") && map.contains("--") && map.contains('0'),
+            map.contains("LLLL") && map.contains('-') && map.contains('0'),
             "the small one is young: {map}"
         );
         cx.collect(Generation::Old);
