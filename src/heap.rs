@@ -18,11 +18,14 @@ pub mod host;
 pub mod map;
 mod observe;
 mod operate;
+mod rescue;
 mod segments;
+mod side;
 pub mod stats;
 
 use core::cell::UnsafeCell;
 use core::marker::PhantomData;
+use core::ptr::NonNull;
 
 use lock_api::RawMutex;
 
@@ -31,6 +34,8 @@ use crate::base::granule::GRANULE_SHIFT;
 use crate::base::lock::NoLock;
 use crate::native::{context::Context, pool::Pool};
 use crate::notify::{event::Journal, post::Posted, table::Table, watch::Watch};
+use rescue::{Measure, Take};
+use side::Side;
 
 /// A heap over memory that is given to it once.
 ///
@@ -91,6 +96,10 @@ struct Shared {
     polling: bool,
     /// With several contexts: the load has reached the watermark, unless other contexts hold enough of it.
     is_doubtful: bool,
+    /// What can be done for a request that there is no room for.
+    measures: [Option<Take>; Measure::COUNT],
+    /// What only hosts need that ask for it; nothing before that.
+    side: Option<NonNull<Side>>,
 }
 
 impl Shared {
@@ -102,6 +111,8 @@ impl Shared {
         post_seen: 0,
         polling: false,
         is_doubtful: false,
+        measures: [None; Measure::COUNT],
+        side: None,
     };
 }
 

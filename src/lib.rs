@@ -95,6 +95,7 @@ pub use arena::trace::{Leaf, Object, Of, Plain, Rebind, Trace};
 pub use arena::types::{TypeCount, TypeStats};
 pub use arena::walk::{ObjectInfo, ObjectType, Objects};
 pub use base::core_id::{CoreId, SingleCore};
+pub use base::criticality::Criticality;
 pub use base::fault::{Fault, FaultKind};
 #[cfg(feature = "critical-section")]
 pub use base::lock::CriticalSection;

@@ -1,5 +1,7 @@
 //! Which core, or thread, is running: the hook that picks an allocation context.
 
+use super::interrupt;
+
 /// Tells which context the running core, or thread, uses.
 ///
 /// Implement it for a unit type and name that as the second parameter of [`Heap`](crate::Heap); it is asked at every
@@ -10,6 +12,15 @@
 pub trait CoreId {
     /// The index of the running core, from 0. Called from interrupts as well; must not allocate.
     fn core_id() -> usize;
+
+    /// Whether an interrupt is being handled. There, a request that there is no room for fails at once, as what could be done
+    /// for it takes too long: the host is not asked, and no arena is collected.
+    ///
+    /// On Cortex-M the processor is asked. Elsewhere it is `false` unless you know better; a wrong answer costs time, not safety.
+    #[inline]
+    fn in_interrupt() -> bool {
+        interrupt::is_handled()
+    }
 }
 
 /// One core, or one context for all.

@@ -5,10 +5,13 @@
 pub(crate) mod atomic;
 pub(crate) mod bits;
 pub mod core_id;
+pub mod criticality;
 pub mod fault;
 #[cfg_attr(terrace_small, path = "fill_small.rs")]
 pub(crate) mod fill;
 pub(crate) mod granule;
+#[cfg_attr(not(terrace_cortex_m), path = "interrupt_none.rs")]
+mod interrupt;
 pub mod lock;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod prefetch;

@@ -23,6 +23,13 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
         if layout.size() == 0 {
             return ptr::without_provenance_mut(layout.align());
         }
+        let block = self.attempt_checked(layout);
+        if block.is_null() { self.rescue(layout) } else { block }
+    }
+
+    /// A block for `layout`, which is not empty, or null, without further measures.
+    #[inline(never)]
+    pub(super) fn attempt_checked(&self, layout: Layout) -> *mut u8 {
         self.check_and(ptr::null_mut(), |context, shared| Ok(shared.take(context, layout)))
     }
 
@@ -52,17 +59,29 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
         if old.size() == 0 {
             return self.allocate_checked(new);
         }
-        self.check_and(ptr::null_mut(), |context, shared| {
+        let (changed, is_sound) = self.check_and((ptr::null_mut(), false), |context, shared| {
             shared.verify(block, old)?;
             // SAFETY: the block was found to be in use, and it is the caller's.
             unsafe {
                 if new.size() == 0 {
                     shared.put_back(context, block, old);
-                    return Ok(ptr::without_provenance_mut(new.align()));
+                    return Ok((ptr::without_provenance_mut(new.align()), true));
                 }
-                Ok(shared.change(context, block, old, new))
+                Ok((shared.change(context, block, old, new), true))
             }
-        })
+        });
+        if !changed.is_null() || !is_sound {
+            return changed;
+        }
+        let moved = self.rescue(new);
+        if !moved.is_null() {
+            // SAFETY: both blocks are the caller's, with these layouts, and apart.
+            unsafe {
+                ptr::copy_nonoverlapping(block, moved, old.size().min(new.size()));
+                self.release_checked(block, old);
+            }
+        }
+        moved
     }
 
     /// Runs `work` with the running core's context and everything locked if the heap is sound; notes the fault that this, or
@@ -246,7 +265,7 @@ impl Shared {
                 None
             };
             let Some((start, joined)) = joined else {
-                self.fail(context, new.size());
+                self.miss(context, new.size());
                 return ptr::null_mut();
             };
             self.note_freed(block, old);

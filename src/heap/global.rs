@@ -72,6 +72,11 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
         } else {
             self.enter(serve)
         };
+        let (block, is_fresh) = if block.is_null() {
+            (self.rescue(layout), false)
+        } else {
+            (block, is_fresh)
+        };
         if !block.is_null() {
             // SAFETY: the block has `layout.size()` bytes, more than three granules, and is ours; fresh memory is zero but
             // for where links and sizes of a free block may have been.
@@ -153,13 +158,14 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
                 None
             };
             if joined.is_none() {
-                shared.fail(context, new_size);
+                shared.miss(context, new_size);
             }
             shared.account(context);
             joined
         });
         let Some((start, joined)) = joined else {
-            return ptr::null_mut();
+            // SAFETY: the caller's; the new size is one that a layout can have.
+            return unsafe { self.move_rescued(block, old, new_size) };
         };
         // All of it is the caller's block now, so the move needs no lock.
         // SAFETY: `start` begins at least `wanted` granules, within which the old contents lie. What is behind the new size is
@@ -169,6 +175,26 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
             self.enter(|context, shared| shared.shrink(context, start, joined, wanted));
         }
         start
+    }
+}
+
+impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
+    /// Moves the block to a larger one for which there was no room, if a measure makes some; else null, and it is as it was.
+    ///
+    /// # Safety
+    /// As for [`GlobalAlloc::realloc`]; the block is to grow.
+    #[cold]
+    #[inline(never)]
+    pub(super) unsafe fn move_rescued(&self, block: *mut u8, old: Layout, new_size: usize) -> *mut u8 {
+        // SAFETY: the caller's; a new block is larger, and apart from the old one.
+        unsafe {
+            let new_block = self.rescue(Layout::from_size_align_unchecked(new_size, old.align()));
+            if !new_block.is_null() {
+                ptr::copy_nonoverlapping(block, new_block, old.size());
+                self.release(block, old);
+            }
+            new_block
+        }
     }
 }
 

@@ -105,14 +105,15 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
     #[inline(never)]
     unsafe fn allocate_slowly(&self, slot: &Slot<L>, layout: Layout) -> *mut u8 {
         // SAFETY: the caller has locked the slot.
-        unsafe {
+        let block = unsafe {
             self.with_shared(slot, |context, shared| {
                 if layout.size() == 0 {
                     return ptr::without_provenance_mut(layout.align());
                 }
                 shared.serve(context, layout.size(), layout.align())
             })
-        }
+        };
+        if block.is_null() { self.rescue(layout) } else { block }
     }
 
     /// # Safety
@@ -206,12 +207,12 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
 }
 
 impl Shared {
-    /// A block for so many bytes, not 0, which the cache does not serve, or null; notes a failure.
+    /// A block for so many bytes, not 0, which the cache does not serve, or null; notes a failure, if nothing can be done.
     #[inline(always)]
     pub(super) fn serve(&mut self, context: &mut Context, size: usize, align: usize) -> *mut u8 {
         let block = self.serve_quietly(context, size, align);
         if block.is_null() {
-            self.fail(context, size);
+            self.miss(context, size);
         }
         block
     }
