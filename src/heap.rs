@@ -11,30 +11,40 @@
 //! order; with one slot, the slot's lock guards the shared part too. Whoever needs the whole takes all slots in order.
 
 mod allocator;
+pub mod arenas;
 mod checked;
 pub(crate) mod claim;
+pub mod gc_manager;
 mod global;
+pub mod handlers;
 pub mod host;
 pub mod map;
 mod observe;
 mod operate;
+pub mod poll;
 mod rescue;
 mod segments;
 mod side;
 pub mod stats;
+pub mod wait;
 
 use core::cell::UnsafeCell;
 use core::marker::PhantomData;
-use core::ptr::NonNull;
+use core::ptr::{self, NonNull};
 
 use lock_api::RawMutex;
 
 use crate::base::core_id::{CoreId, SingleCore};
 use crate::base::granule::GRANULE_SHIFT;
 use crate::base::lock::NoLock;
+use crate::gc::parking::{Pace, Parking};
 use crate::native::{context::Context, pool::Pool};
-use crate::notify::{event::Journal, post::Posted, table::Table, watch::Watch};
-use rescue::{Measure, Take};
+use crate::notify::{
+    event::Journal,
+    post::{Posted, Posting},
+    table::Table,
+    watch::Watch,
+};
 use side::Side;
 
 /// A heap over memory that is given to it once.
@@ -94,10 +104,21 @@ struct Shared {
     /// The last post that was handled.
     post_seen: u32,
     polling: bool,
+    /// Something has happened that a poll has to do with.
+    has_news: bool,
+    /// What was posted, until it is told.
+    untold: Option<Posting>,
+    /// Low memory was not told to the sink yet.
+    is_low_untold: bool,
     /// With several contexts: the load has reached the watermark, unless other contexts hold enough of it.
     is_doubtful: bool,
-    /// What can be done for a request that there is no room for.
-    measures: [Option<Take>; Measure::COUNT],
+    /// The arenas, each of which leads to the next.
+    arenas: *const Parking,
+    /// How soon they collect.
+    pace: Pace,
+    /// The host, or a budget, asks for collections at the next poll.
+    is_collecting: bool,
+    is_due: bool,
     /// What only hosts need that ask for it; nothing before that.
     side: Option<NonNull<Side>>,
 }
@@ -110,8 +131,14 @@ impl Shared {
         journal: Journal::EMPTY,
         post_seen: 0,
         polling: false,
+        has_news: false,
+        untold: None,
+        is_low_untold: false,
         is_doubtful: false,
-        measures: [None; Measure::COUNT],
+        arenas: ptr::null(),
+        pace: Pace::Neutral,
+        is_collecting: false,
+        is_due: false,
         side: None,
     };
 }

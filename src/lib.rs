@@ -83,6 +83,7 @@ pub use arena::error::{ArenaError, Full, OutOfMemory};
 #[cfg(feature = "defmt")]
 pub use arena::event::arena_defmt_sink;
 pub use arena::finalize::Finalize;
+pub use arena::finalizers::Finalizers;
 pub use arena::gc::Gc;
 pub use arena::handle::{Pinned, Root, Weak};
 pub use arena::map::ArenaMap;
@@ -109,20 +110,27 @@ pub use gc::visit::Visitor;
 pub use heap::CriticalSectionHeap;
 #[cfg(feature = "spin")]
 pub use heap::SpinHeap;
+pub use heap::arenas::Collected;
 #[doc(hidden)]
 pub use heap::claim::Memory;
-pub use heap::host::Polled;
+pub use heap::gc_manager::{GcStats, LimitsError};
+pub use heap::handlers::GcHooks;
 pub use heap::map::Map;
+pub use heap::poll::Polled;
 pub use heap::stats::Stats;
+pub use heap::wait::{WaitError, WhenLow};
 pub use heap::{Heap, LocalHeap};
 pub use native::pool::Steps;
+pub use notify::budget::Budget;
 #[cfg(feature = "defmt")]
 pub use notify::event::defmt_sink;
 pub use notify::event::{Event, Sink};
+pub use notify::handler::{GC_HANDLERS, GcEvent, GcType, HandlerError, Trigger};
 pub use notify::load::Load;
 pub use notify::table::{CALLBACKS, CallbackError};
+pub use notify::waker::WAITERS;
 pub use notify::watch::{Threshold, WatermarkError, Watermarks};
-pub use notify::{Cause, LowMemory, Pressure};
+pub use notify::{Available, Cause, LowMemory, Pressure};
 pub use region::span::{ClaimError, MIN_SPAN};
 
 /// Implements [`Trace`], [`Of`] and [`Rebind`](trait@Rebind) for a struct or an enum with at most one lifetime, that of its slots;

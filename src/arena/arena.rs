@@ -10,7 +10,8 @@ use super::stats::ArenaStats;
 use crate::gc::Collector;
 use crate::gc::collect::Ending;
 use crate::gc::event::CollectionCause;
-use crate::gc::source::Source;
+use crate::gc::parking::Parking;
+use crate::gc::source::{Notice, Source};
 
 /// A traced, generational, compacting heap in the memory of a [`Heap`](crate::Heap).
 ///
@@ -83,31 +84,52 @@ impl<A: Brand> Arena<A> {
         if !state.take() {
             return Err(ArenaError::BrandTaken);
         }
-        match Collector::create(heap, span) {
-            Some(collector) => {
-                state.set(Phase::Open, collector.as_ptr());
-                Ok(Arena {
-                    collector,
-                    brand: PhantomData,
-                })
-            }
-            None => {
-                state.release();
-                Err(ArenaError::OutOfMemory)
-            }
+        if let Some(collector) = Collector::create(heap, span, &state.parking) {
+            // SAFETY: the brand was taken just now.
+            unsafe { state.parking.begin(collector, heap) };
+            return Ok(Arena {
+                collector,
+                brand: PhantomData,
+            });
         }
+        state.release();
+        Err(ArenaError::OutOfMemory)
     }
 
     /// Lends the token to `work`. The objects that nothing refers to afterwards are garbage.
     pub fn enter<R>(&mut self, work: impl FnOnce(&mut Cx<A>) -> R) -> R {
+        let parking = &A::state().parking;
+        parking.open();
+        let open = Open { parking };
         // SAFETY: the exclusive borrow of the only arena of the brand lets one token be.
-        work(&mut unsafe { Cx::of(self.collector) })
+        let result = work(&mut unsafe { Cx::of(self.collector) });
+        drop(open);
+        result
     }
 
-    /// What the arena holds and did. O(handles).
+    /// What the arena holds and did; all zero if a collection of it is calling the caller. O(handles).
     pub fn stats(&self) -> ArenaStats {
-        // SAFETY: the collector is this arena's, and nobody holds an exclusive reference to it while other code runs.
-        ArenaStats::of(unsafe { self.collector.as_ref() })
+        // SAFETY: BRAND: the arena lives, and is of one thread of control.
+        unsafe { A::state().with(|collector| ArenaStats::of(collector)) }.unwrap_or_default()
+    }
+}
+
+/// The arena is entered: nobody else collects it. Left also when that unwinds.
+struct Open {
+    parking: &'static Parking,
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        // SAFETY: BRAND: the arena is open, and its thread of control is here.
+        let (is_due, source) = unsafe {
+            let collector = &*self.parking.collector();
+            (collector.is_due(), collector.source)
+        };
+        self.parking.park();
+        if is_due {
+            source.tell(Notice::Due);
+        }
     }
 }
 
@@ -117,28 +139,32 @@ impl<A: Brand> Drop for Arena<A> {
     }
 }
 
-/// Gives up a handle while its arena is not open.
+/// Gives up a handle. If a collection is calling user code, which this is, the handle keeps its place for good.
 ///
 /// # Safety
-/// The index is that of a handle of the brand's arena, and is used no more.
-#[cold]
-#[inline(never)]
-pub(super) unsafe fn drop_handle(state: &BrandState, index: u32) {
-    if state.is_busy() {
-        return; // the collector is at work: the entry keeps its place for good
+/// The index is that of a handle of the brand's arena, one that pins if so told, and is used no more. The caller is of the
+/// arena's thread of control.
+#[cfg_attr(not(terrace_small), inline(always))]
+#[cfg_attr(terrace_small, inline(never))]
+pub(super) unsafe fn drop_handle(state: &'static BrandState, index: u32, is_pinned: bool) {
+    // SAFETY: the caller's.
+    let is_done = unsafe {
+        state.with(|collector| {
+            if is_pinned {
+                collector.handles.unpin();
+            }
+            collector.handles.remove(index);
+        })
+    };
+    if is_done.is_some() && state.is(Phase::Orphaned) {
+        let_go(state);
     }
-    // SAFETY: BRAND: the collector is there, and at rest; the rest is the caller's.
-    unsafe { (*state.collector()).handles.remove(index) };
-    let_go(state);
 }
 
 /// Takes note that a handle or a charge is no more. The last one of an arena that was dropped takes the arena's memory along.
 #[cold]
 #[inline(never)]
-pub(super) fn let_go(state: &BrandState) {
-    if !state.is(Phase::Orphaned) {
-        return;
-    }
+pub(super) fn let_go(state: &'static BrandState) {
     // SAFETY: BRAND: the arena's collector is there; handles and charges are of its thread of control.
     let (orphans, droppable) = unsafe {
         let collector = &mut *state.collector();
@@ -152,9 +178,13 @@ pub(super) fn let_go(state: &BrandState) {
 }
 
 /// Runs the destructors of all objects that no handle keeps; if no handle is left then, gives everything back.
-fn close(state: &BrandState) {
+fn close(state: &'static BrandState) {
     let collector = state.collector();
-    state.set_phase(Phase::Closing);
+    if state.is(Phase::Orphaned) {
+        state.parking.set(Phase::Closing);
+    } else {
+        state.parking.close();
+    }
     // SAFETY: BRAND: the arena is dropped, so there is no token and no reference to an object (PARKED); only pinned ones are
     // read. While destructors run, the phase keeps handles that are dropped from coming here again.
     unsafe {
@@ -178,7 +208,7 @@ fn close(state: &BrandState) {
             Collector::destroy(NonNull::new_unchecked(collector));
             state.release();
         } else {
-            state.set_phase(Phase::Orphaned);
+            state.parking.set(Phase::Orphaned);
         }
     }
 }

@@ -1,9 +1,11 @@
 //! Brands: which arena a reference belongs to, as a type.
 
 use core::marker::PhantomData;
-use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, Ordering};
+use core::sync::atomic::{AtomicBool, Ordering};
 
 use crate::gc::Collector;
+use crate::gc::parking::Parking;
+pub(super) use crate::gc::parking::Phase;
 
 /// The identity of an arena, made by [`brand!`](crate::brand). One arena of a brand lives at a time, so a reference's type
 /// tells where it belongs, with nothing to check at run time.
@@ -55,31 +57,11 @@ pub(super) type Branded<A> = PhantomData<(fn(A) -> A, *mut ())>;
 /// Belongs to the brand `A`, and to the window `'g`.
 pub(super) type Window<'g, A> = PhantomData<(&'g (), fn(A) -> A)>;
 
-/// What becomes of a brand's arena.
-#[derive(Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-pub(super) enum Phase {
-    /// There is none, or it is being set up.
-    None,
-    /// There is one.
-    Open,
-    /// There is one, and a collection is calling the clock.
-    Busy,
-    /// It was dropped, but handles live.
-    Orphaned,
-    /// Its last destructors run.
-    Closing,
-}
-
 /// Whether there is an arena of a brand, and where. A detail of [`brand!`](crate::brand).
-///
-/// **Invariant `BRAND`**: while `taken`, one arena's thread of control alone changes the rest; in the phases from `Open` on,
-/// `collector` points at that arena's collector.
 #[doc(hidden)]
 pub struct BrandState {
     taken: AtomicBool,
-    phase: AtomicU8,
-    collector: AtomicPtr<Collector>,
+    pub(super) parking: Parking,
 }
 
 impl BrandState {
@@ -88,8 +70,7 @@ impl BrandState {
     pub const fn new() -> BrandState {
         BrandState {
             taken: AtomicBool::new(false),
-            phase: AtomicU8::new(Phase::None as u8),
-            collector: AtomicPtr::new(core::ptr::null_mut()),
+            parking: Parking::new(),
         }
     }
 
@@ -110,36 +91,51 @@ impl BrandState {
 
     /// Frees the brand, whose arena is no more.
     pub(super) fn release(&self) {
-        self.set(Phase::None, core::ptr::null_mut());
+        self.parking.end();
         self.taken.store(false, Ordering::Release);
-    }
-
-    pub(super) fn set(&self, phase: Phase, collector: *mut Collector) {
-        self.collector.store(collector, Ordering::Relaxed);
-        self.phase.store(phase as u8, Ordering::Relaxed);
-    }
-
-    pub(super) fn set_phase(&self, phase: Phase) {
-        self.phase.store(phase as u8, Ordering::Relaxed);
     }
 
     #[inline(always)]
     pub(super) fn is(&self, phase: Phase) -> bool {
-        self.phase.load(Ordering::Relaxed) == phase as u8
-    }
-
-    /// Whether a collection is calling the clock, so that the collector must be left alone.
-    ///
-    /// Only where threads have storage of their own can safe code keep a handle where the clock finds it: a handle cannot be
-    /// sent, so no static holds one.
-    #[inline(always)]
-    pub(super) fn is_busy(&self) -> bool {
-        cfg!(not(target_os = "none")) && self.is(Phase::Busy)
+        self.parking.is(phase)
     }
 
     /// The arena's collector.
     #[inline(always)]
     pub(super) fn collector(&self) -> *mut Collector {
-        self.collector.load(Ordering::Relaxed)
+        self.parking.collector()
+    }
+
+    /// Has `change` change the collector, on the arena's thread of control, for a handle that lives; nothing if a collection is
+    /// calling user code, which may be the caller. The arena may be parked, entered or dropped.
+    ///
+    /// # Safety
+    /// The brand's arena lives, or a handle of it does, and the caller is of its thread of control.
+    #[inline(always)]
+    pub(super) unsafe fn with<R>(&self, change: impl FnOnce(&mut Collector) -> R) -> Option<R> {
+        if self.is(Phase::Open) {
+            // SAFETY: BRAND: the caller's thread of control has the collector; nobody holds a reference to it while other code,
+            // such as the caller, runs.
+            return Some(change(unsafe { &mut *self.collector() }));
+        }
+        // SAFETY: the caller's.
+        unsafe { self.with_unopened(change) }
+    }
+
+    /// As [`BrandState::with`], while the arena is not entered.
+    #[cold]
+    #[inline(never)]
+    unsafe fn with_unopened<R>(&self, change: impl FnOnce(&mut Collector) -> R) -> Option<R> {
+        // Nobody else uses the collector of an arena that was dropped.
+        let is_own = self.is(Phase::Orphaned) || self.is(Phase::Closing);
+        if !is_own && !self.parking.claim_for_handle() {
+            return None;
+        }
+        // SAFETY: BRAND: the collector is the caller's, by the phase or by the claim.
+        let result = change(unsafe { &mut *self.collector() });
+        if !is_own {
+            self.parking.release();
+        }
+        Some(result)
     }
 }

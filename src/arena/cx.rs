@@ -136,12 +136,19 @@ impl<A: Brand> Cx<A> {
     /// the next collection, that of objects with finalisers after one that has found them dead again. Finalisers that become
     /// due meanwhile wait for the next poll.
     pub fn poll(&mut self) -> usize {
+        self.poll_some(usize::MAX)
+    }
+
+    /// As [`Cx::poll`], but runs at most so many.
+    pub fn poll_some(&mut self, most: usize) -> usize {
         // SAFETY: nobody holds a reference to the collector while other code, such as the sink, runs.
         unsafe { Collector::observe(self.collector, Moment::Told) };
         // SAFETY: PARKED: the exclusive borrow of the token has ended all references to objects.
-        let mut count = unsafe { Collector::run_finalizers(self.collector) };
+        let mut count = unsafe { Collector::run_finalizers(self.collector, most) };
         // SAFETY: nobody refers to a dying object, and nothing moves while its destructor runs: this method has the token.
-        while let Some((drop, value, len)) = unsafe { super::take_dying(self.collector.as_ptr()) } {
+        while count < most
+            && let Some((drop, value, len)) = unsafe { super::take_dying(self.collector.as_ptr()) }
+        {
             count += 1;
             // SAFETY: as above: each value is taken once.
             unsafe { drop(value, len) };

@@ -2,7 +2,7 @@
 
 use core::ptr::NonNull;
 
-use super::brand::{Brand, Phase};
+use super::brand::Brand;
 use super::cx::Cx;
 use super::error::OutOfMemory;
 use crate::gc::Collector;
@@ -118,19 +118,8 @@ unsafe fn work<A: Brand>(mut collector: NonNull<Collector>, moment: Moment<'_>) 
 unsafe fn ticks<A: Brand>(collector: NonNull<Collector>) -> u32 {
     // SAFETY: the caller's.
     let clock = unsafe { collector.as_ref().observer().and_then(|observer| observer.clock) };
-    clock.map_or(0, |clock| {
-        // The collector is at work, so whatever the clock does must not reach it.
-        let state = A::state();
-        let phase = if state.is(Phase::Closing) {
-            Phase::Closing
-        } else {
-            Phase::Open
-        };
-        state.set_phase(Phase::Busy);
-        let ticks = clock();
-        state.set_phase(phase);
-        ticks
-    })
+    // The collector is at work, so whatever the clock does must not reach it.
+    clock.map_or(0, |clock| A::state().parking.while_busy(clock))
 }
 
 /// Makes events of what is remembered.

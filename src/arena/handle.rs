@@ -1,10 +1,11 @@
 //! What survives safe points: strong, weak and pinned handles.
 
 use core::marker::PhantomData;
+use core::mem::ManuallyDrop;
 use core::ops::Deref;
 use core::ptr::NonNull;
 
-use super::brand::{Brand, Branded, Main, Phase};
+use super::brand::{Brand, Branded, Main};
 use super::cx::Cx;
 use super::error::OutOfMemory;
 use super::gc::Gc;
@@ -73,15 +74,8 @@ impl<A: Brand> Drop for Entry<A> {
     #[cfg_attr(not(terrace_small), inline(always))]
     #[cfg_attr(terrace_small, inline(never))]
     fn drop(&mut self) {
-        let state = A::state();
-        if state.is(Phase::Open) {
-            // SAFETY: OWNED: the collector lives; handles are not `Send`, and nobody holds a reference to it while other code,
-            // such as this, runs, unless it is busy.
-            unsafe { (*state.collector()).handles.remove(self.index) };
-        } else {
-            // SAFETY: OWNED: the index is this handle's, which is no more.
-            unsafe { super::arena::drop_handle(state, self.index) };
-        }
+        // SAFETY: OWNED: the handle is there, and is this value's, which is no more; handles are not `Send`.
+        unsafe { super::arena::drop_handle(A::state(), self.index, false) };
     }
 }
 
@@ -247,7 +241,7 @@ impl<T: Rebind + ?Sized, A: Brand> Weak<T, A> {
 /// buffer[0].set(MaybeUninit::new(1)); // outside of the arena
 /// ```
 pub struct Pinned<T: ?Sized, A: Brand = Main> {
-    entry: Entry<A>,
+    entry: ManuallyDrop<Entry<A>>,
     value: NonNull<T>,
 }
 
@@ -270,7 +264,10 @@ impl<T: Object + Leaf + ?Sized, A: Brand> Pinned<T, A> {
     pub(super) unsafe fn from_entry(entry: Entry<A>, value: *mut T) -> Pinned<T, A> {
         // SAFETY: objects are not at address 0.
         let value = unsafe { NonNull::new_unchecked(value) };
-        Pinned { entry, value }
+        Pinned {
+            entry: ManuallyDrop::new(entry),
+            value,
+        }
     }
 
     /// The object, in a window.
@@ -311,11 +308,8 @@ impl<T: Object + Leaf + ?Sized, A: Brand> Pinned<T, A> {
 
 impl<T: ?Sized, A: Brand> Drop for Pinned<T, A> {
     fn drop(&mut self) {
-        let state = A::state();
-        if !state.is_busy() {
-            // SAFETY: OWNED: as for the entry, which is dropped after this.
-            unsafe { (*state.collector()).handles.unpin() };
-        }
+        // SAFETY: OWNED: the handle is there, and is this value's; the entry is not dropped once more.
+        unsafe { super::arena::drop_handle(A::state(), self.entry.index, true) };
     }
 }
 

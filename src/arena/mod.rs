@@ -25,6 +25,7 @@ pub(crate) mod dynamic;
 pub(crate) mod error;
 pub(crate) mod event;
 pub(crate) mod finalize;
+pub(crate) mod finalizers;
 pub(crate) mod gc;
 pub(crate) mod handle;
 pub(crate) mod map;

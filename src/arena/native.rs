@@ -53,13 +53,10 @@ impl<A: Brand> NativeBytes<A> {
 impl<A: Brand> Drop for NativeBytes<A> {
     fn drop(&mut self) {
         let state = A::state();
-        if state.is_busy() {
-            return; // the collector is at work: it counts for good
-        }
-        // SAFETY: BRAND: the charge keeps the collector, also when the arena is dropped, and is of its thread of control; nobody
-        // holds a reference to it while other code, such as this, runs, unless it is busy.
-        unsafe { (*state.collector()).discharge(self.bytes) };
-        if !state.is(Phase::Open) {
+        // SAFETY: BRAND: the charge keeps the collector, also when the arena is dropped, and is of its thread of control. If a
+        // collection is calling user code, which this is, it counts for good.
+        let is_done = unsafe { state.with(|collector| collector.discharge(self.bytes)) }.is_some();
+        if is_done && state.is(Phase::Orphaned) {
             let_go(state);
         }
     }

@@ -5,7 +5,7 @@ use core::fmt;
 use crate::gc::Collector;
 
 /// Statistics of an arena. Sizes in bytes; counts wrap.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub struct ArenaStats {
@@ -56,7 +56,7 @@ pub struct ArenaStats {
 
 /// The ways to serve a request that does not fit into the stretch of memory that objects are made in, in the order in which
 /// they are tried; how often each was taken.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub struct ArenaSteps {

@@ -13,6 +13,13 @@ pub trait CoreId {
     /// The index of the running core, from 0. Called from interrupts as well; must not allocate.
     fn core_id() -> usize;
 
+    /// A number of the running task, or thread: another one for each of those that use the heap at the same time. While a GC handler
+    /// runs, requests of its task are refused; where tasks of one core can't be told apart, as by default, those of all of them.
+    #[inline]
+    fn task() -> usize {
+        Self::core_id()
+    }
+
     /// Whether an interrupt is being handled. There, a request that there is no room for fails at once, as what could be done
     /// for it takes too long: the host is not asked, and no arena is collected.
     ///

@@ -15,6 +15,7 @@
 //! is given twice as much; where next to nothing does, half, which caches are the better for. A program that sets it keeps
 //! what it sets.
 
+use super::parking::Pace;
 use crate::base::granule::GRANULE;
 
 /// The budget is this part of the span at first, within limits; later at least a part of that, and at most so many times that,
@@ -41,6 +42,9 @@ pub(super) struct Survival {
 pub(crate) struct Budget {
     /// Granules that may be allocated between collections.
     pub(super) young: usize,
+    /// As many of them, by the pace that the host has set.
+    pub(super) due: usize,
+    pace: Pace,
     /// The bounds of `young`; they are equal where the program has set it.
     least: usize,
     most: usize,
@@ -56,6 +60,8 @@ impl Budget {
         let young = (granules >> BUDGET_SHIFT).clamp(BUDGET_MIN / GRANULE, BUDGET_MAX / GRANULE);
         Budget {
             young,
+            due: young,
+            pace: Pace::Neutral,
             least: (young / GROWTH).max(BUDGET_MIN / GRANULE),
             most: (young * GROWTH).min(granules / 4).max(young),
             survived: 0,
@@ -67,6 +73,29 @@ impl Budget {
     pub(crate) fn set(&mut self, bytes: usize) {
         let young = (bytes / GRANULE).max(1);
         (self.young, self.least, self.most) = (young, young, young);
+        self.follow();
+    }
+
+    /// Bounds the bytes that may be allocated between collections, however many survive.
+    pub(super) fn limit_young(&mut self, bytes: usize) {
+        self.most = self.most.min(bytes / GRANULE);
+        self.young = self.young.min(self.most);
+        self.least = self.least.min(self.most);
+        self.follow();
+    }
+
+    /// Sets how soon collections are due.
+    pub(super) fn set_pace(&mut self, pace: Pace) {
+        self.pace = pace;
+        self.follow();
+    }
+
+    fn follow(&mut self) {
+        self.due = match self.pace {
+            Pace::Neutral => self.young,
+            Pace::Often => (self.young / 2).max(1),
+            Pace::Seldom => 2 * self.young,
+        };
     }
 
     /// The generation to be collected when `held` granules are held.
@@ -92,6 +121,7 @@ impl Budget {
             } else if found.traced < found.young / 32 {
                 self.young = (self.young / 2).max(self.least);
             }
+            self.follow();
         }
     }
 }

@@ -1,12 +1,15 @@
 //! The driver: one collection, phase by phase, and when there is one.
 
+use core::cell::Cell;
 use core::ptr::NonNull;
 
 use super::budget::Survival;
 use super::card;
 use super::event::{CollectionCause, Moment, Order};
+use super::generation::Generation;
 use super::object;
 use super::segment::OLDEST;
+use super::source::{Collection, Notice};
 use super::trim;
 use super::{Collector, give_segment};
 use crate::base::granule::{GRANULE, GRANULE_SHIFT};
@@ -86,6 +89,15 @@ impl Collector {
     #[inline(never)]
     pub(crate) unsafe fn collect(&mut self, generation: u8, ending: Ending, cause: CollectionCause) {
         let generation = generation.min(OLDEST);
+        let mut collection = Collection {
+            generation: Generation::from_index(generation),
+            cause,
+            has_compacted: false,
+            parking: self.parking,
+        };
+        let source = self.source;
+        source.tell(Notice::Begin(&collection));
+        let compactions = self.counters.compactions;
         let unfinished = Unfinished;
         // SAFETY: the phases come in order, and PARKED is the caller's. The observer does its work before the collector is
         // used again.
@@ -128,6 +140,9 @@ impl Collector {
             Collector::observe(NonNull::from_mut(self), Moment::End);
         }
         core::mem::forget(unfinished);
+        collection.has_compacted = self.counters.compactions != compactions;
+        self.parking.count(&collection);
+        source.tell(Notice::End(&collection));
     }
 
     /// Plans, and compacts or not; tells how many granules live in what was planned.
@@ -256,7 +271,7 @@ impl Collector {
     /// Whether a collection is due.
     #[inline(always)]
     pub(crate) fn is_due(&self) -> bool {
-        self.young >= self.budget.young || self.counters.stress
+        self.young >= self.budget.due || self.counters.stress || self.parking.is_asked()
     }
 
     /// A point where a collection may be: makes one if it is due.
@@ -273,22 +288,43 @@ impl Collector {
 
     #[cold]
     unsafe fn collect_due(&mut self) {
-        let order = if self.counters.stress {
+        let (pace, is_asked) = self.parking.take_asked();
+        self.budget.set_pace(pace);
+        let order = if is_asked {
+            Order {
+                generation: OLDEST,
+                ending: Ending::Compact,
+                cause: CollectionCause::Pressure,
+            }
+        } else if self.counters.stress {
             let total: u32 = self.counters.collections.iter().sum();
             Order {
                 generation: (total % 3) as u8,
                 ending: if total % 5 == 4 { Ending::Sweep } else { Ending::Compact },
                 cause: CollectionCause::Stress,
             }
+        } else if self.young < self.budget.due {
+            return; // only the pace has changed
         } else {
-            Order {
-                generation: self.budget.generation(self.burden()),
-                ending: Ending::Decide,
-                cause: CollectionCause::Budget,
-            }
+            self.order_by_budget()
         };
         // SAFETY: the caller's.
         unsafe { self.collect(order.generation, order.ending, order.cause) };
+    }
+
+    /// What to collect when the budget is spent: everything, if the load has become high.
+    fn order_by_budget(&mut self) -> Order {
+        let mut order = Order {
+            generation: self.budget.generation(self.burden()),
+            ending: Ending::Decide,
+            cause: CollectionCause::Budget,
+        };
+        let seen = Cell::new(self.load_seen);
+        if self.source.tell(Notice::IsLoaded { seen: &seen }) {
+            self.load_seen = seen.get();
+            (order.generation, order.cause) = (OLDEST, CollectionCause::Load);
+        }
+        order
     }
 
     /// Makes the context hold `n` granules, with collections if need be; tells whether it does.
@@ -299,7 +335,11 @@ impl Collector {
     #[inline(never)]
     pub(crate) unsafe fn reserve(&mut self, n: u32) -> bool {
         // SAFETY: the caller's.
-        unsafe { self.until(CollectionCause::Reserve, &mut |collector| collector.refill(n)) }
+        unsafe {
+            self.until(CollectionCause::Reserve, n as usize * GRANULE, &mut |collector| {
+                collector.refill(n)
+            })
+        }
     }
 
     /// Takes `n` granules, with collections if need be.
@@ -315,7 +355,7 @@ impl Collector {
             object.is_some()
         };
         // SAFETY: the caller's.
-        unsafe { self.until(CollectionCause::Exhaustion, &mut attempt) };
+        unsafe { self.until(CollectionCause::Exhaustion, n as usize * GRANULE, &mut attempt) };
         object
     }
 
@@ -337,7 +377,7 @@ impl Collector {
             collector.handles.reserve(source) && (!drops || collector.drops.reserve(source))
         };
         // SAFETY: the caller's.
-        unsafe { self.until(CollectionCause::Exhaustion, &mut attempt) }
+        unsafe { self.until(CollectionCause::Exhaustion, 0, &mut attempt) }
     }
 
     /// Attempts something after more and more collections, until it succeeds; tells whether it did.
@@ -349,6 +389,7 @@ impl Collector {
     pub(super) unsafe fn until(
         &mut self,
         cause: CollectionCause,
+        bytes: usize,
         attempt: &mut dyn FnMut(&mut Collector) -> bool,
     ) -> bool {
         for round in 0..4 {
@@ -368,6 +409,13 @@ impl Collector {
                     _ => self.slide_large(),
                 }
             }
+            if attempt(self) {
+                return true;
+            }
+        }
+        // What the heap can do it does in steps.
+        let progress = &Cell::default();
+        while self.source.tell(Notice::Stuck { bytes, progress }) {
             if attempt(self) {
                 return true;
             }

@@ -35,6 +35,12 @@ pub enum CollectionCause {
     Reserve,
     /// [`Cx::set_stress`](crate::Cx::set_stress) is on.
     Stress,
+    /// A budget was spent while the load was at the high watermark.
+    Load,
+    /// The host has asked the heap for it, or has posted pressure.
+    Pressure,
+    /// There was no room for a request to the native heap, or to another arena.
+    Native,
     /// The arena is being dropped.
     Closing,
 }
@@ -411,6 +417,9 @@ impl fmt::Display for ArenaEvent {
                     CollectionCause::Exhaustion => "exhaustion",
                     CollectionCause::Reserve => "reserve",
                     CollectionCause::Stress => "stress",
+                    CollectionCause::Load => "load",
+                    CollectionCause::Pressure => "pressure",
+                    CollectionCause::Native => "native",
                     CollectionCause::Closing => "closing",
                 };
                 write!(f, "collection of {} ({cause}) at {ticks}", generation.name())

@@ -37,8 +37,8 @@ pub(super) enum Step<'a> {
     Find(u8, &'a mut Visitor),
     /// Move the table down.
     Settle,
-    /// Run the finalisers that are queued.
-    Run,
+    /// Run so many of the finalisers that are queued, at most.
+    Run(usize),
     /// Forget all entries.
     Clear,
 }
@@ -223,11 +223,11 @@ impl Collector {
     ///
     /// # Safety
     /// PARKED, and nobody holds a reference to the collector.
-    pub(crate) unsafe fn run_finalizers(collector: NonNull<Collector>) -> usize {
+    pub(crate) unsafe fn run_finalizers(collector: NonNull<Collector>, most: usize) -> usize {
         // SAFETY: the caller's.
         unsafe {
             let work = collector.as_ref().finals.work;
-            work.map_or(0, |work| work(collector.as_ptr(), Step::Run))
+            work.map_or(0, |work| work(collector.as_ptr(), Step::Run(most)))
         }
     }
 
@@ -298,8 +298,8 @@ unsafe fn work(collector: *mut Collector, step: Step) -> usize {
                 (*collector).suppress(None);
                 (*collector).finals.settle(source);
             }
-            Step::Run => {
-                let queued = (*collector).finals.queued();
+            Step::Run(most) => {
+                let queued = (*collector).finals.queued().min(most);
                 while count < queued
                     && let Some(entry) = (*collector).finals.take_queued()
                 {

@@ -19,6 +19,7 @@ use super::handle::Kind;
 use super::object;
 use super::source::Source;
 use super::table::Table;
+use crate::base::granule::GRANULE;
 
 /// Entries of the smallest table.
 const FIRST: usize = 16;
@@ -120,7 +121,7 @@ impl Collector {
             collector.find_interned(text).is_some() || collector.reserve_interned() && collector.refill(granules)
         };
         // SAFETY: the caller's.
-        unsafe { self.until(CollectionCause::Exhaustion, &mut attempt) }
+        unsafe { self.until(CollectionCause::Exhaustion, granules as usize * GRANULE, &mut attempt) }
     }
 
     /// The position of the string of an entry; 0 if it is gone.

@@ -45,6 +45,7 @@ mod mark;
 #[cfg_attr(not(feature = "names"), path = "name_off.rs")]
 mod name;
 pub(crate) mod object;
+pub(crate) mod parking;
 mod pinned;
 mod plan;
 pub(crate) mod segment;
@@ -74,6 +75,7 @@ use event::{Moment, Observer};
 use finalize::{Finals, Step};
 use handle::Handles;
 use intern::Interned;
+use parking::Parking;
 use plan::Range;
 use segment::Segment;
 use source::Source;
@@ -119,6 +121,7 @@ pub(crate) struct Collector {
     pub(crate) charges: usize,
     pub(crate) budget: Budget,
     pub(crate) source: &'static dyn Source,
+    pub(crate) parking: &'static Parking,
     pub(crate) handles: Handles,
     pub(crate) drops: Drops,
     /// Granules of a segment.
@@ -129,6 +132,8 @@ pub(crate) struct Collector {
     pub(super) own: u32,
     /// Handles and charges that have outlived the arena.
     pub(crate) orphans: usize,
+    /// The number of the high load that a full collection was made for.
+    load_seen: u32,
     pub(crate) finals: Finals,
     interned: Interned,
     /// Nothing before the first pin.
@@ -156,7 +161,11 @@ impl Collector {
     pub(crate) const ALL: u8 = segment::OLDEST;
 
     /// A collector without objects, in memory of `source` with this span; nothing if there is too little. O(span).
-    pub(crate) fn create(source: &'static dyn Source, span: (NonNull<u8>, usize)) -> Option<NonNull<Collector>> {
+    pub(crate) fn create(
+        source: &'static dyn Source,
+        span: (NonNull<u8>, usize),
+        parking: &'static Parking,
+    ) -> Option<NonNull<Collector>> {
         let granules = u32::try_from(span.1 / GRANULE)
             .ok()
             .filter(|granules| *granules <= MOST)?;
@@ -171,6 +180,7 @@ impl Collector {
         // used, is given up if it has none.
         unsafe {
             Collector::init(place.as_ptr(), source, space, granules);
+            (&raw mut (*place.as_ptr()).parking).write(parking);
             let stack = &mut (*place.as_ptr()).stack;
             if !stack.reserve(depth, source) {
                 Collector::destroy(place);
@@ -186,14 +196,19 @@ impl Collector {
     /// # Safety
     /// The memory is that of one, and nobody uses it.
     unsafe fn init(place: *mut Collector, source: &'static dyn Source, space: Space, granules: u32) {
-        let standard = (granules >> SEGMENT_SHIFT).clamp(SEGMENT_MIN, SEGMENT_MAX) / BRICK * BRICK;
+        let mut standard = (granules >> SEGMENT_SHIFT).clamp(SEGMENT_MIN, SEGMENT_MAX) / BRICK * BRICK;
+        let mut budget = Budget::new(granules);
+        if let Some(limits) = source.startup_limits() {
+            standard = (limits.segment.min(u32::MAX as usize) / GRANULE) as u32 / BRICK * BRICK;
+            budget.limit_young(limits.young);
+        }
         // SAFETY: the caller's. All fields that are not written below are valid if they are zeros: the context, the observer and
         // `fit` are none then, and sums and counters are 0.
         unsafe {
             fill(place.cast(), size_of::<Collector>(), 0);
             (&raw mut (*place).space).write(space);
             (&raw mut (*place).source).write(source);
-            (&raw mut (*place).budget).write(Budget::new(granules));
+            (&raw mut (*place).budget).write(budget);
             Handles::complete(&raw mut (*place).handles);
             Drops::complete(&raw mut (*place).drops);
             Finals::complete(&raw mut (*place).finals);

@@ -13,6 +13,7 @@ use super::Collector;
 use super::event::CollectionCause;
 use super::segment::{OLDEST, Segment};
 use super::space::{BRICK, Space};
+use crate::base::granule::GRANULE;
 use crate::region::End;
 
 /// A segment of pinned objects is this part of a common one, as a shift.
@@ -68,7 +69,7 @@ impl Collector {
             !object.is_null()
         };
         // SAFETY: the caller's.
-        unsafe { self.until(CollectionCause::Exhaustion, &mut attempt) };
+        unsafe { self.until(CollectionCause::Exhaustion, n as usize * GRANULE, &mut attempt) };
         object
     }
 

@@ -1,10 +1,71 @@
 //! Where an arena's memory comes from: the door to the native heap.
 
 use core::alloc::Layout;
+use core::cell::Cell;
 use core::ops::Range;
 use core::ptr::NonNull;
 
+use super::event::CollectionCause;
+use super::generation::Generation;
+use super::parking::Parking;
 use crate::region::End;
+
+/// What an arena tells its heap, outside of all locks.
+#[derive(Clone, Copy)]
+#[doc(hidden)]
+pub enum Notice<'a> {
+    /// It waits for somebody who collects it.
+    Waiting,
+    /// A collection begins.
+    Begin(&'a Collection<'a>),
+    /// A collection has ended.
+    End(&'a Collection<'a>),
+    /// It is left, and a collection is due.
+    Due,
+    /// It has no room for so many bytes even after a full collection. The answer tells whether there may be more now; what has
+    /// been done for it so far is in `progress`, which is 0 at first.
+    Stuck {
+        bytes: usize,
+        progress: &'a Cell<[usize; 2]>,
+    },
+    /// The next parked arena is to be collected. The answer tells whether one was; how far that has come is in the cell, which is 0 at
+    /// first.
+    CollectNext { how: How, progress: &'a Cell<usize> },
+    /// A full collection of all that is wanted is at its end: what is free can be given back.
+    Settled,
+    /// Whether the load is high is asked; once for each time that it became so, by its number.
+    IsLoaded { seen: &'a Cell<u32> },
+}
+
+/// How a parked arena is to be collected.
+#[derive(Clone, Copy)]
+#[doc(hidden)]
+pub enum How {
+    /// If a budget is spent.
+    Due,
+    /// In any case.
+    Now(Generation, CollectionCause),
+}
+
+/// What holds for arenas that are made from now on, in bytes.
+#[derive(Clone, Copy)]
+#[doc(hidden)]
+pub struct StartupLimits {
+    /// A segment.
+    pub segment: usize,
+    /// Generation 0 at most.
+    pub young: usize,
+}
+
+/// A collection.
+#[doc(hidden)]
+pub struct Collection<'a> {
+    pub(crate) generation: Generation,
+    pub(crate) cause: CollectionCause,
+    /// Objects have moved.
+    pub(crate) has_compacted: bool,
+    pub(crate) parking: &'a Parking,
+}
 
 /// A heap that gives whole blocks of one span to arenas and takes them back. Every [`Heap`](crate::Heap) is one.
 ///
@@ -41,4 +102,20 @@ pub unsafe trait Source {
     /// # Safety
     /// The block was taken from here with this layout, and has whole granules.
     unsafe fn extend(&self, block: *mut u8, layout: Layout, more: usize) -> bool;
+
+    /// Takes note of an arena, which may be collected from now on when it is parked.
+    #[doc(hidden)]
+    fn enrol(&self, arena: &'static Parking);
+
+    /// Forgets an arena. Nobody collects it any more when this returns.
+    #[doc(hidden)]
+    fn withdraw(&self, arena: &'static Parking);
+
+    /// Hears of something; the answer is to what was asked, if anything.
+    #[doc(hidden)]
+    fn tell(&self, notice: Notice<'_>) -> bool;
+
+    /// What the host has set for new arenas.
+    #[doc(hidden)]
+    fn startup_limits(&self) -> Option<StartupLimits>;
 }

@@ -23,14 +23,16 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
         if layout.size() == 0 {
             return ptr::without_provenance_mut(layout.align());
         }
-        let block = self.attempt_checked(layout);
+        let block = self.check_and(ptr::null_mut(), |context, shared| Ok(shared.take(context, layout)));
         if block.is_null() { self.rescue(layout) } else { block }
     }
 
     /// A block for `layout`, which is not empty, or null, without further measures.
     #[inline(never)]
     pub(super) fn attempt_checked(&self, layout: Layout) -> *mut u8 {
-        self.check_and(ptr::null_mut(), |context, shared| Ok(shared.take(context, layout)))
+        self.check_and(ptr::null_mut(), |context, shared| {
+            Ok(shared.take_unbarred(context, layout))
+        })
     }
 
     /// As [`Heap::release`].
@@ -102,7 +104,7 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
                 all.each(|context| shared.pool.settle(context));
             }
             result.unwrap_or_else(|fault| {
-                shared.journal.faulted(fault);
+                shared.note_fault(fault);
                 refused
             })
         })
@@ -181,12 +183,20 @@ impl Shared {
 
     /// A block for `layout`, which is not empty, or null.
     fn take(&mut self, context: &mut Context, layout: Layout) -> *mut u8 {
+        if self.pool.is_barred() {
+            return ptr::null_mut(); // whose request it is, `Heap::rescue` finds out
+        }
+        self.take_unbarred(context, layout)
+    }
+
+    /// As [`Shared::take`], also while a GC handler runs.
+    fn take_unbarred(&mut self, context: &mut Context, layout: Layout) -> *mut u8 {
         let mut block = ptr::null_mut();
         if layout.align() <= GRANULE {
             block = context.pop(layout.size());
         }
         if block.is_null() {
-            block = self.serve(context, layout.size(), layout.align());
+            block = self.serve_unbarred(context, layout.size(), layout.align());
         }
         // SAFETY: the block, if there is one, was handed out right now.
         unsafe { self.note_taken(block, layout) };

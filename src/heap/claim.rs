@@ -151,6 +151,7 @@ impl Shared {
         self.watch.resize(self.pool.granules() * GRANULE);
         self.set_alarm();
         self.journal.claimed = true;
+        self.has_news = true;
     }
 }
 

@@ -249,6 +249,9 @@ impl Shared {
                 return cached;
             }
         }
+        if self.pool.is_barred() {
+            return ptr::null_mut();
+        }
         self.serve_quietly(context, new_size, align)
     }
 

@@ -1,28 +1,19 @@
-//! The host's side: callbacks, watermarks, posts and `poll`.
+//! The host's side: callbacks, watermarks and posts.
 
 use lock_api::RawMutex;
 
+use super::arenas::Collected;
 use super::{Heap, Shared};
 use crate::base::core_id::CoreId;
 use crate::base::granule::GRANULE;
-use crate::notify::event::{Event, Sink};
+use crate::gc::event::CollectionCause;
+use crate::gc::generation::Generation;
+use crate::notify::event::Sink;
 use crate::notify::load::Load;
+use crate::notify::post::Posting;
 use crate::notify::table::{Callback, CallbackError};
 use crate::notify::watch::{WatermarkError, Watermarks};
-use crate::notify::{Cause, LowMemory, Pressure};
-
-/// What a poll did.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[must_use]
-pub struct Polled {
-    /// Low-memory callbacks that were run.
-    pub callbacks: u32,
-    /// Events that were given to the sink, or dropped because there is none.
-    pub events: u32,
-    /// Whether something is waiting for another poll: it came up meanwhile, or a poll was under way already.
-    pub more: bool,
-}
+use crate::notify::{Available, LowMemory, Pressure};
 
 impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
     /// Registers a low-memory callback: `function` will be called with `data` from [`Heap::poll`].
@@ -98,11 +89,38 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
         self.enter(|_, shared| shared.watch.watermarks())
     }
 
+    /// Posts how much memory the host has available: *low* is as a post of [`Pressure::Moderate`], and has arenas collected at the next
+    /// poll, and more often from then on; *neutral* ends that; *high* has them collected less often. Wait-free and without a lock: from
+    /// any interrupt. A later post replaces an earlier one that no poll has seen.
+    ///
+    /// Source: `OnMemoryNotification` of CLR hosting (seed `001_f38423a55030a0f1.txt`).
+    #[inline]
+    pub fn notify(&self, available: Available) {
+        self.posted.post(match available {
+            Available::Low => Posting::Pressure(Pressure::Moderate),
+            Available::Neutral => Posting::Pressure(Pressure::None),
+            Available::High => Posting::Plenty,
+        });
+    }
+
+    /// Tells of pressure: as [`Heap::post`], and if it is critical, all arenas that are parked are collected at once, those that are
+    /// entered at their next safe point. From any thread or core; from interrupts it only posts. O(live objects) if critical.
+    ///
+    /// Source: `OH_JSVM_MemoryPressureNotification` (seed `003_406b49dbc1d5ad59.txt`).
+    pub fn pressure(&self, level: Pressure) -> Collected {
+        self.post(level);
+        if level == Pressure::Critical {
+            self.collect_all(Generation::Old, CollectionCause::Pressure)
+        } else {
+            Collected::default()
+        }
+    }
+
     /// Posts the host's view: `Moderate` and `Critical` make the low-memory callbacks due, `None` is only told to the
     /// sink. Wait-free and without a lock: from any interrupt. A later post replaces an earlier one that no poll has seen.
     #[inline]
     pub fn post(&self, level: Pressure) {
-        self.posted.post(level);
+        self.posted.post(Posting::Pressure(level));
     }
 
     /// Sets where events go; `None` drops them. The sink is called from [`Heap::poll`], outside of any lock.
@@ -110,100 +128,10 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
         self.enter(|_, shared| shared.journal.sink = sink);
     }
 
-    /// Does what is due: takes the host's post, runs the low-memory callbacks, gives the sink its events. After low memory
-    /// the caches are given back to the buckets as well.
-    ///
-    /// To be called from the main loop, an idle task or an executor; never from an interrupt, as callbacks run in it.
-    /// They may allocate, free, register, remove and post. A poll inside of them does nothing and says `more`.
-    /// O(spans) if nothing is due.
-    pub fn poll(&self) -> Polled {
-        let mut polled = Polled::default();
-        let Some(due) = self.begin_poll(&mut polled) else {
-            return polled;
-        };
-        let guard = EndPoll { heap: self };
-        if let Some(level) = due.posted {
-            self.tell(due.sink, Event::Posted(level), &mut polled);
-        }
-        if let Some(event) = due.low_memory {
-            self.tell(due.sink, Event::LowMemory(event), &mut polled);
-            while let Some(callback) = self.enter(|_, shared| shared.table.next()) {
-                polled.callbacks += 1;
-                callback.call(&event);
-            }
-            self.trim();
-        }
-        while let Some(event) = self.next_event() {
-            self.tell(due.sink, event, &mut polled);
-        }
-        drop(guard);
-        polled
-    }
-
     /// Gives all cached blocks and the unused rests of chunks back to the buckets. O(cached blocks), under the lock: not
     /// for interrupts, nor where interrupts must not wait. [`Heap::poll`] does it after low memory.
     pub fn trim(&self) {
         self.enter_all(|all, shared| all.each(|context| shared.pool.flush(context)));
-    }
-
-    /// Collects what is due; none if a poll is under way.
-    fn begin_poll(&self, polled: &mut Polled) -> Option<Due> {
-        self.enter_all(|all, shared| {
-            if shared.polling {
-                polled.more = true;
-                return None;
-            }
-            shared.polling = true;
-            let idle = all.idle();
-            shared.observe(idle);
-            all.each(|context| shared.pool.settle(context));
-            let posted = self.posted.take(&mut shared.post_seen);
-            if let Some(level) = posted.filter(|level| *level != Pressure::None) {
-                let used = shared.taken() - idle;
-                shared.watch.raise(level, Cause::Posted, used);
-            }
-            let low_memory = shared.watch.take(shared.pool.granules() * GRANULE);
-            if low_memory.is_some() {
-                shared.table.start();
-            }
-            Some(Due {
-                posted,
-                low_memory,
-                sink: shared.journal.sink,
-            })
-        })
-    }
-
-    fn next_event(&self) -> Option<Event> {
-        self.enter_all(|all, shared| {
-            let load = shared.load(all.idle());
-            shared.journal.next(load)
-        })
-    }
-
-    fn tell(&self, sink: Option<Sink>, event: Event, polled: &mut Polled) {
-        polled.events += 1;
-        if let Some(sink) = sink {
-            sink(&event);
-        }
-    }
-}
-
-/// What one poll has to do.
-struct Due {
-    posted: Option<Pressure>,
-    low_memory: Option<LowMemory>,
-    sink: Option<Sink>,
-}
-
-/// Lets the next poll in, also when a callback unwinds.
-struct EndPoll<'a, L: RawMutex, C: CoreId, const CONTEXTS: usize> {
-    heap: &'a Heap<L, C, CONTEXTS>,
-}
-
-impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Drop for EndPoll<'_, L, C, CONTEXTS> {
-    fn drop(&mut self) {
-        self.heap.enter(|_, shared| shared.polling = false);
     }
 }
 

@@ -40,7 +40,7 @@ impl<L: RawMutex, C, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
         self.enter_all(|all, shared| {
             let result = shared.check(all);
             if let Err(fault) = result {
-                shared.journal.faulted(fault);
+                shared.note_fault(fault);
             }
             result
         })
@@ -53,6 +53,12 @@ impl<L: RawMutex, C, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
 }
 
 impl Shared {
+    /// Notes a broken rule, to be told at the next poll.
+    pub(super) fn note_fault(&mut self, fault: Fault) {
+        self.journal.faulted(fault);
+        self.has_news = true;
+    }
+
     fn stats<L, const CONTEXTS: usize>(&self, all: &mut All<'_, L, CONTEXTS>) -> Stats {
         let idle = all.idle();
         let load = self.load(idle);

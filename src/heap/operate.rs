@@ -210,6 +210,15 @@ impl Shared {
     /// A block for so many bytes, not 0, which the cache does not serve, or null; notes a failure, if nothing can be done.
     #[inline(always)]
     pub(super) fn serve(&mut self, context: &mut Context, size: usize, align: usize) -> *mut u8 {
+        if self.pool.is_barred() {
+            return ptr::null_mut(); // whose request it is, `Heap::rescue` finds out
+        }
+        self.serve_unbarred(context, size, align)
+    }
+
+    /// As [`Shared::serve`], also while a GC handler runs.
+    #[inline(always)]
+    pub(super) fn serve_unbarred(&mut self, context: &mut Context, size: usize, align: usize) -> *mut u8 {
         let block = self.serve_quietly(context, size, align);
         if block.is_null() {
             self.miss(context, size);
@@ -257,6 +266,7 @@ impl Shared {
     #[inline(never)]
     pub(super) fn fail(&mut self, context: &Context, bytes: usize) {
         self.journal.failed(bytes);
+        self.has_news = true;
         let used = self.taken() - context.idle() * GRANULE;
         self.watch.raise(Pressure::Critical, Cause::Failure { bytes }, used);
     }
@@ -308,6 +318,7 @@ impl Shared {
     pub(super) fn observe(&mut self, idle: usize) {
         if self.watch.observe(self.taken() - idle) {
             self.journal.recovered |= !self.watch.is_disarmed();
+            self.has_news = true;
             self.set_alarm();
         }
     }

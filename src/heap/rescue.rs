@@ -16,6 +16,9 @@ use super::{Heap, Shared};
 use crate::base::core_id::CoreId;
 use crate::base::criticality::Criticality;
 use crate::base::granule::GRANULE;
+use crate::gc::event::CollectionCause;
+use crate::gc::generation::Generation;
+use crate::gc::source::How;
 use crate::native::context::Context;
 
 /// What can be done, in the order in which it is.
@@ -23,12 +26,10 @@ use crate::native::context::Context;
 pub(super) enum Measure {
     /// Ask the host for more.
     Commit,
-    /// Collect the arenas that are parked.
-    Collect,
 }
 
 impl Measure {
-    pub(super) const COUNT: usize = Measure::Collect as usize + 1;
+    pub(super) const COUNT: usize = Measure::Commit as usize + 1;
 }
 
 /// What there is no room for.
@@ -46,19 +47,31 @@ pub(super) struct Request {
 pub(super) type Take = unsafe fn(heap: *const (), request: Request, progress: &mut usize) -> bool;
 
 /// How far the measures have been taken for one request.
-#[derive(Default)]
+#[derive(Clone, Copy, Default)]
 pub(super) struct Rescue {
     measure: usize,
     progress: usize,
 }
 
+impl Rescue {
+    /// As two numbers, for whoever keeps it in another layer.
+    pub(super) fn to_numbers(self) -> [usize; 2] {
+        [self.measure, self.progress]
+    }
+
+    pub(super) fn from_numbers([measure, progress]: [usize; 2]) -> Rescue {
+        Rescue { measure, progress }
+    }
+}
+
 impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
-    /// Takes the next measure that may have made room; tells whether there was one.
+    /// Takes the next measure that may have made room; tells whether there was one. After those that were armed, the parked arenas are
+    /// collected, one after the other.
     #[cold]
     #[inline(never)]
     pub(super) fn take_measure(&self, rescue: &mut Rescue, request: Request) -> bool {
         while rescue.measure < Measure::COUNT {
-            let take = self.enter(|_, shared| shared.measures[rescue.measure]);
+            let take = self.enter(|_, shared| shared.side_if_any().and_then(|side| side.measures[rescue.measure]));
             // SAFETY: whoever armed it did so for this heap; no lock is held here.
             if take.is_some_and(|take| unsafe { take(ptr::from_ref(self).cast(), request, &mut rescue.progress) }) {
                 return true;
@@ -68,15 +81,26 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
                 progress: 0,
             };
         }
-        false
+        let how = How::Now(Generation::Old, CollectionCause::Native);
+        self.collect_next_of(&mut rescue.progress, how)
     }
 
     /// A block for `layout`, which is not empty and for which there was no room; null if no measure makes any.
     #[cold]
     #[inline(never)]
     pub(super) fn rescue(&self, layout: Layout) -> *mut u8 {
-        if !self.enter(|_, shared| shared.has_measures()) {
+        let (has_measures, is_barred) = self.enter(|_, shared| (shared.has_measures(), shared.pool.is_barred()));
+        if !has_measures {
             return ptr::null_mut(); // the failure is noted
+        }
+        if is_barred {
+            if self.is_barred() {
+                return self.refuse();
+            }
+            let block = self.attempt(layout);
+            if !block.is_null() {
+                return block;
+            }
         }
         let mut rescue = Rescue::default();
         let request = Request {
@@ -93,7 +117,17 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
         ptr::null_mut()
     }
 
-    /// A block for `layout`, which is not empty, or null.
+    /// Refuses a request of a GC handler.
+    fn refuse(&self) -> *mut u8 {
+        self.enter(|_, shared| {
+            if let Some(side) = shared.side_if_any() {
+                side.refused = side.refused.wrapping_add(1);
+            }
+        });
+        ptr::null_mut()
+    }
+
+    /// A block for `layout`, which is not empty, or null; also while a GC handler runs.
     fn attempt(&self, layout: Layout) -> *mut u8 {
         if cfg!(feature = "check") {
             return self.attempt_checked(layout);
@@ -104,7 +138,7 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
                 block = context.pop(layout.size());
             }
             if block.is_null() {
-                block = shared.serve(context, layout.size(), layout.align());
+                block = shared.serve_unbarred(context, layout.size(), layout.align());
             }
             block
         })
@@ -115,7 +149,7 @@ impl Shared {
     /// Whether something can be done for a request that there is no room for.
     #[inline(always)]
     pub(super) fn has_measures(&self) -> bool {
-        self.measures.iter().any(Option::is_some)
+        self.side.is_some() || !self.arenas.is_null()
     }
 
     /// Takes note that there was no room for a request: it has failed, if nothing can be done.
@@ -125,10 +159,5 @@ impl Shared {
         if !self.has_measures() {
             self.fail(context, bytes);
         }
-    }
-
-    /// Makes a measure be taken from now on.
-    pub(super) fn arm(&mut self, measure: Measure, take: Take) {
-        self.measures[measure as usize] = Some(take);
     }
 }

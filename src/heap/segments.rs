@@ -12,13 +12,14 @@ use lock_api::RawMutex;
 use super::{Heap, Shared};
 use crate::base::core_id::CoreId;
 use crate::base::granule::{GRANULE_SHIFT, granules};
-use crate::gc::source::Source;
+use crate::gc::parking::Parking;
+use crate::gc::source::{Notice, Source, StartupLimits};
 use crate::native::context::Context;
 use crate::region::End;
 
 impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
     /// Runs `work` with the first context and the shared part.
-    fn enter_first<R>(&self, work: impl FnOnce(&mut Context, &mut Shared) -> R) -> R {
+    pub(super) fn enter_first<R>(&self, work: impl FnOnce(&mut Context, &mut Shared) -> R) -> R {
         let slot = &self.slots[0];
         slot.lock.lock();
         // SAFETY: locked in the line above.
@@ -92,6 +93,22 @@ unsafe impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Source for Heap<L, C,
                 shared.release(context, block.add(part.start), to - from);
             }
         });
+    }
+
+    fn enrol(&self, arena: &'static Parking) {
+        self.enrol_arena(arena);
+    }
+
+    fn withdraw(&self, arena: &'static Parking) {
+        self.withdraw_arena(arena);
+    }
+
+    fn tell(&self, notice: Notice<'_>) -> bool {
+        self.hear(notice)
+    }
+
+    fn startup_limits(&self) -> Option<StartupLimits> {
+        self.enter_first(|_, shared| shared.side_if_any().and_then(|side| side.limits))
     }
 
     unsafe fn extend(&self, block: *mut u8, layout: Layout, more: usize) -> bool {

@@ -69,6 +69,8 @@ pub(crate) struct Pool {
     contexts: u32,
     /// Whether memory is plentiful.
     plentiful: bool,
+    /// Whether each request has to be seen.
+    barred: bool,
     /// How blocks are chosen now.
     fit: Fit,
     /// Free granules below which nothing is cached, so that each change of the load is seen.
@@ -90,6 +92,7 @@ impl Pool {
         quantum: 0,
         contexts: 0,
         plentiful: false,
+        barred: false,
         fit: Fit::Dense,
         alarm: 0,
         notice: 0,
@@ -177,6 +180,18 @@ impl Pool {
         self.judge();
     }
 
+    /// Makes contexts be closed, so that each request is seen, or no more.
+    pub(crate) fn set_barred(&mut self, barred: bool) {
+        self.barred = barred;
+        self.judge();
+    }
+
+    /// Whether each request has to be seen.
+    #[inline(always)]
+    pub(crate) fn is_barred(&self) -> bool {
+        self.barred
+    }
+
     /// Whether the operation just done calls for a look at the load.
     #[inline(always)]
     pub(crate) fn is_noticed(&self) -> bool {
@@ -187,7 +202,7 @@ impl Pool {
     #[cold]
     #[inline(never)]
     pub(crate) fn judge(&mut self) {
-        self.plentiful = self.region.has_class(self.reserve) && self.free() >= self.alarm;
+        self.plentiful = !self.barred && self.region.has_class(self.reserve) && self.free() >= self.alarm;
         self.fit = if self.plentiful && self.is_large() {
             Fit::Quick
         } else {

@@ -1,6 +1,6 @@
 //! Events: what a heap has to tell, delivered from `poll`.
 
-use super::{LowMemory, Pressure, load::Load};
+use super::{LowMemory, Pressure, load::Load, post::Posting};
 use crate::base::fault::{Fault, FaultKind};
 
 /// Something that happened since the last poll. Several alike are told as one.
@@ -26,8 +26,19 @@ pub enum Event {
     Recovered(Load),
     /// The host posted this.
     Posted(Pressure),
+    /// The host posted that there is plenty of memory.
+    Plenty,
     /// A rule of the heap was found broken.
     Fault(Fault),
+}
+
+impl Event {
+    pub(crate) fn of_post(posting: Posting) -> Event {
+        match posting {
+            Posting::Pressure(level) => Event::Posted(level),
+            Posting::Plenty => Event::Plenty,
+        }
+    }
 }
 
 /// Takes events, one at a time, outside of any lock.
@@ -88,6 +99,12 @@ impl Journal {
     /// The first broken rule, if there was one.
     pub(crate) fn fault(&self) -> Option<Fault> {
         self.has_fault.then_some(self.fault)
+    }
+
+    /// Whether there is nothing to tell.
+    pub(crate) fn is_empty(&self) -> bool {
+        let has_fault = self.has_fault && !self.fault_told;
+        !(self.claimed || self.recovered || has_fault || self.failures != self.failures_told)
     }
 
     /// The next thing to tell, besides posts and low memory; `load` is the load now.

@@ -12,10 +12,13 @@
 //! Source: seed `000_14978f4eafed0bf6.txt` (a flag raised by the collector and reset where the callback runs);
 //! seed `003_406b49dbc1d5ad59.txt` (callbacks keyed by function and data; levels of pressure).
 
+pub mod budget;
 pub mod event;
+pub mod handler;
 pub mod load;
 pub(crate) mod post;
 pub mod table;
+pub mod waker;
 pub mod watch;
 
 use load::Load;
@@ -42,6 +45,20 @@ impl Pressure {
             _ => Pressure::Critical,
         }
     }
+}
+
+/// How much memory the host has available.
+///
+/// Source: `EMemoryAvailable` of CLR hosting (seed `001_f38423a55030a0f1.txt`).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Available {
+    /// Little: what can be freed should be.
+    Low,
+    /// Neither little nor plenty.
+    Neutral,
+    /// Plenty: freeing can wait.
+    High,
 }
 
 /// Why the low-memory callbacks run.

@@ -11,6 +11,32 @@
 use super::Pressure;
 use crate::base::atomic::{AtomicU32, Ordering};
 
+/// What can be posted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Posting {
+    Pressure(Pressure),
+    /// There is plenty of memory.
+    Plenty,
+}
+
+impl Posting {
+    const PLENTY: u32 = 3;
+
+    fn to_bits(self) -> u32 {
+        match self {
+            Posting::Pressure(level) => level as u32,
+            Posting::Plenty => Posting::PLENTY,
+        }
+    }
+
+    fn from_bits(bits: u32) -> Posting {
+        match bits {
+            Posting::PLENTY => Posting::Plenty,
+            bits => Posting::Pressure(Pressure::from_bits(bits)),
+        }
+    }
+}
+
 /// The word.
 pub(crate) struct Posted {
     word: AtomicU32,
@@ -25,22 +51,28 @@ impl Posted {
         }
     }
 
-    /// Posts `level`. Wait-free; from any interrupt.
+    /// Posts. Wait-free; from any interrupt.
     #[inline]
-    pub(crate) fn post(&self, level: Pressure) {
+    pub(crate) fn post(&self, posting: Posting) {
         let number = (self.word.load(Ordering::Relaxed) & !LEVEL).wrapping_add(LEVEL + 1);
-        self.word.store(number | level as u32, Ordering::Release);
+        self.word.store(number | posting.to_bits(), Ordering::Release);
+    }
+
+    /// Whether there is a post that came after the one that `seen` was set by.
+    #[inline(always)]
+    pub(crate) fn is_new(&self, seen: u32) -> bool {
+        self.word.load(Ordering::Relaxed) != seen
     }
 
     /// The last post, if it came after the one that `seen` was set by; `seen` then stands for it.
     #[inline]
-    pub(crate) fn take(&self, seen: &mut u32) -> Option<Pressure> {
+    pub(crate) fn take(&self, seen: &mut u32) -> Option<Posting> {
         let word = self.word.load(Ordering::Acquire);
         if word == *seen {
             return None;
         }
         *seen = word;
-        Some(Pressure::from_bits(word & LEVEL))
+        Some(Posting::from_bits(word & LEVEL))
     }
 }
 
@@ -53,18 +85,20 @@ mod tests {
         let posted = Posted::new();
         let mut seen = 0;
         assert_eq!(posted.take(&mut seen), None);
-        for level in [
-            Pressure::Moderate,
-            Pressure::Critical,
-            Pressure::Critical,
-            Pressure::None,
+        for posting in [
+            Posting::Pressure(Pressure::Moderate),
+            Posting::Pressure(Pressure::Critical),
+            Posting::Pressure(Pressure::Critical),
+            Posting::Plenty,
+            Posting::Pressure(Pressure::None),
         ] {
-            posted.post(level);
-            assert_eq!(posted.take(&mut seen), Some(level));
+            posted.post(posting);
+            assert!(posted.is_new(seen));
+            assert_eq!(posted.take(&mut seen), Some(posting));
             assert_eq!(posted.take(&mut seen), None);
         }
-        posted.post(Pressure::Moderate);
-        posted.post(Pressure::Critical);
-        assert_eq!(posted.take(&mut seen), Some(Pressure::Critical));
+        posted.post(Posting::Plenty);
+        posted.post(Posting::Pressure(Pressure::Critical));
+        assert_eq!(posted.take(&mut seen), Some(Posting::Pressure(Pressure::Critical)));
     }
 }

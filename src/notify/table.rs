@@ -122,6 +122,12 @@ impl Table {
         self.pending = ((1u16 << self.callbacks.len()) - 1) as u8;
     }
 
+    /// Whether a callback is still to be called.
+    #[inline(always)]
+    pub(crate) fn is_pending(&self) -> bool {
+        self.pending != 0
+    }
+
     /// The next callback to be called, if any is left.
     pub(crate) fn next(&mut self) -> Option<Callback> {
         let at = self.pending.trailing_zeros() as usize;

@@ -120,6 +120,9 @@ pub(crate) struct Watch {
     /// The use when it became due.
     used_at: usize,
     count: u32,
+    /// The level that callbacks are being told, or were told last.
+    level: Pressure,
+    told_count: u32,
 }
 
 impl Watch {
@@ -137,6 +140,8 @@ impl Watch {
         cause: Cause::Watermark,
         used_at: 0,
         count: 0,
+        level: Pressure::None,
+        told_count: 0,
     };
 
     /// Sets the watermarks for a heap of `capacity` bytes.
@@ -231,19 +236,36 @@ impl Watch {
         }
     }
 
-    /// Resets the flag; what the callbacks are to be told, if they were due.
-    pub(crate) fn take(&mut self, capacity: usize) -> Option<LowMemory> {
+    /// Resets the flag, for [`Watch::told`]; tells whether it was set.
+    pub(crate) fn begin(&mut self) -> bool {
         let level = core::mem::take(&mut self.due);
-        let load = Load {
-            used: self.used_at,
-            capacity,
-        };
-        (level != Pressure::None).then_some(LowMemory {
-            level,
+        if level != Pressure::None {
+            self.level = level;
+        }
+        level != Pressure::None
+    }
+
+    /// What the callbacks are to be told, since the flag was reset last.
+    pub(crate) fn told(&self, capacity: usize) -> LowMemory {
+        LowMemory {
+            level: self.level,
             cause: self.cause,
-            load,
+            load: Load {
+                used: self.used_at,
+                capacity,
+            },
             count: self.count,
-        })
+        }
+    }
+
+    /// Takes note that all callbacks have been told of the event of this number.
+    pub(crate) fn note_told(&mut self, count: u32) {
+        self.told_count = count;
+    }
+
+    /// The number of the last event that all callbacks have been told of.
+    pub(crate) fn told_count(&self) -> u32 {
+        self.told_count
     }
 
     /// The bytes in use when the callbacks became due last; 0 if they never did.
@@ -281,7 +303,7 @@ mod tests {
             (801, true),
         ] {
             watch.observe(used);
-            assert_eq!(watch.take(1000).is_some(), due, "at {used}");
+            assert_eq!(watch.begin(), due, "at {used}");
         }
         assert_eq!(watch.count(), 2);
     }
@@ -317,12 +339,13 @@ mod tests {
         watch.observe(850);
         watch.raise(Pressure::Critical, Cause::Failure { bytes: 300 }, 870);
         watch.raise(Pressure::Moderate, Cause::Posted, 880);
-        let event = watch.take(1000).unwrap();
+        assert!(watch.begin());
+        let event = watch.told(1000);
         assert_eq!(
             (event.level, event.cause),
             (Pressure::Critical, Cause::Failure { bytes: 300 })
         );
         assert_eq!((event.load.used, event.count), (870, 1));
-        assert!(watch.take(1000).is_none());
+        assert!(!watch.begin());
     }
 }
