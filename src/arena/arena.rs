@@ -110,7 +110,7 @@ impl<A: Brand> Arena<A> {
     /// What the arena holds and did; all zero if a collection of it is calling the caller. O(handles).
     pub fn stats(&self) -> ArenaStats {
         // SAFETY: BRAND: the arena lives, and is of one thread of control.
-        unsafe { A::state().with(|collector| ArenaStats::of(collector)) }.unwrap_or_default()
+        unsafe { A::state().look(ArenaStats::of) }.unwrap_or_default()
     }
 }
 

@@ -119,13 +119,29 @@ impl BrandState {
             return Some(change(unsafe { &mut *self.collector() }));
         }
         // SAFETY: the caller's.
-        unsafe { self.with_unopened(change) }
+        unsafe { self.with_unopened(true, change) }
+    }
+
+    /// As [`BrandState::with`], only to look at the collector.
+    ///
+    /// # Safety
+    /// As for [`BrandState::with`].
+    pub(super) unsafe fn look<R>(&self, look: impl FnOnce(&Collector) -> R) -> Option<R> {
+        if self.is(Phase::Open) {
+            // SAFETY: as in `with`.
+            return Some(look(unsafe { &*self.collector() }));
+        }
+        // SAFETY: the caller's.
+        unsafe { self.with_unopened(false, |collector| look(collector)) }
     }
 
     /// As [`BrandState::with`], while the arena is not entered.
+    ///
+    /// # Safety
+    /// As for [`BrandState::with`].
     #[cold]
     #[inline(never)]
-    unsafe fn with_unopened<R>(&self, change: impl FnOnce(&mut Collector) -> R) -> Option<R> {
+    unsafe fn with_unopened<R>(&self, changes: bool, change: impl FnOnce(&mut Collector) -> R) -> Option<R> {
         // Nobody else uses the collector of an arena that was dropped.
         let is_own = self.is(Phase::Orphaned) || self.is(Phase::Closing);
         if !is_own && !self.parking.claim_for_handle() {
@@ -134,7 +150,7 @@ impl BrandState {
         // SAFETY: BRAND: the collector is the caller's, by the phase or by the claim.
         let result = change(unsafe { &mut *self.collector() });
         if !is_own {
-            self.parking.release();
+            self.parking.release(changes);
         }
         Some(result)
     }

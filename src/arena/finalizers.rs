@@ -35,7 +35,7 @@ impl Finalizers for () {
 impl<A: Brand> Finalizers for Arena<A> {
     fn waiting(&mut self) -> usize {
         // SAFETY: BRAND: the arena lives, and is of one thread of control.
-        let waiting = unsafe { A::state().with(|collector| collector.finals.queued() + collector.drops.dying()) };
+        let waiting = unsafe { A::state().look(|collector| collector.finals.queued() + collector.drops.dying()) };
         waiting.unwrap_or(0)
     }
 

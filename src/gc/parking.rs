@@ -263,9 +263,11 @@ impl Parking {
         true
     }
 
-    /// Ends a claim; something may have died.
-    pub(crate) fn release(&self) {
-        self.stale.store(true, Ordering::Relaxed);
+    /// Ends a claim; something may have died if the collector was changed.
+    pub(crate) fn release(&self, was_changed: bool) {
+        if was_changed {
+            self.stale.store(true, Ordering::Relaxed);
+        }
         self.set(Phase::Parked);
     }
 

@@ -128,7 +128,7 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
         // SAFETY: the slot is locked, and guards the shared part; nothing else uses it meanwhile.
         unsafe {
             let shared = &*self.shared.get();
-            let has_news = shared.has_news || self.posted.is_new(shared.post_seen);
+            let has_news = shared.has_news || shared.polling || self.posted.is_new(shared.post_seen);
             slot.lock.unlock();
             has_news
         }
