@@ -148,15 +148,15 @@ impl<A: Brand> Drop for Arena<A> {
 #[cfg_attr(terrace_small, inline(never))]
 pub(super) unsafe fn drop_handle(state: &'static BrandState, index: u32, is_pinned: bool) {
     // SAFETY: the caller's.
-    let is_done = unsafe {
-        state.with(|collector| {
-            if is_pinned {
-                collector.handles.unpin();
-            }
-            collector.handles.remove(index);
-        })
+    let remove = |collector: &mut Collector| unsafe {
+        if is_pinned {
+            collector.handles.unpin();
+        }
+        collector.handles.remove(index);
     };
-    if is_done.is_some() && state.is(Phase::Orphaned) {
+    // SAFETY: the caller's.
+    let is_done = unsafe { state.with(remove) };
+    if !state.is(Phase::Open) && is_done.is_some() && state.is(Phase::Orphaned) {
         let_go(state);
     }
 }

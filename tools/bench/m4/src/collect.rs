@@ -8,7 +8,7 @@ mod ticks;
 
 use core::hint::black_box;
 use semihosting::println;
-use terrace::{Arena, CriticalSectionHeap, Cx, Generation, Root, Slot, Trace};
+use terrace::{Arena, CriticalSectionHeap, Cx, Generation, Pressure, Root, Slot, Trace};
 use ticks::{Ticks, instructions};
 
 #[global_allocator]
@@ -29,6 +29,7 @@ type List = Root<Node<'static>>;
 fn main() -> ! {
     let ticks = Ticks::start();
     terrace::init!(HEAP, REGION).expect("a region");
+    host(&ticks);
     Arena::new(&HEAP).expect("an arena").enter(|cx| {
         objects(cx, &ticks);
         collections(cx, &ticks);
@@ -45,6 +46,19 @@ fn mean<T>(name: &str, ticks: &Ticks, mut call: impl FnMut() -> T) {
 
 fn once(name: &str, ticks: &Ticks, call: impl FnOnce()) {
     println!("{name}\t{}", instructions(ticks.count(call).1));
+}
+
+#[inline(never)]
+fn post() {
+    HEAP.post(Pressure::None);
+}
+
+/// What the host calls all the time.
+fn host(ticks: &Ticks) {
+    let _ = HEAP.poll();
+    mean("a poll of the heap with nothing to do", ticks, || HEAP.poll());
+    mean("a post", ticks, post);
+    let _ = HEAP.poll();
 }
 
 #[inline(never)]
