@@ -5,9 +5,10 @@ use std::{fs, io, path::Path};
 use terrace_measure::table::{Table, grouped};
 
 /// Name in the table and feature of the firmware.
-const SUBJECTS: [(&str, &str); 9] = [
+const SUBJECTS: [(&str, &str); 10] = [
     ("terrace", "terrace"),
     ("terrace with an arena", "arena"),
+    ("terrace with nearly all of an arena", "full-arena"),
     ("talc", "talc"),
     ("rlsf", "rlsf"),
     ("linked_list_allocator", "linked_list_allocator"),
@@ -19,7 +20,9 @@ const SUBJECTS: [(&str, &str); 9] = [
 
 const NOTES: &str = "\
 Bytes that the allocator adds to a minimal firmware that can reach claiming the region, `alloc`, `alloc_zeroed`, `realloc` \
-and `dealloc`, over the same firmware with an allocator that only ever hands out the next bytes. thumbv7em-none-eabi, \
+and `dealloc`, over the same firmware with an allocator that only ever hands out the next bytes. With an arena: objects are \
+made, linked, rooted and collected as well; with nearly all of it, there are also slices, text, destructors, weak and pinned \
+handles, compaction that slides large objects, and polls. thumbv7em-none-eabi, \
 opt-level s, fat LTO, behind a critical section. Flash: code, constants and initial values. RAM: statics, without the \
 region.";
 

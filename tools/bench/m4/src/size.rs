@@ -4,8 +4,8 @@
 
 extern crate alloc;
 
-#[cfg_attr(feature = "arena", path = "arena.rs")]
-#[cfg_attr(not(feature = "arena"), path = "arena_none.rs")]
+#[cfg_attr(feature = "full-arena", path = "arena_full.rs")]
+#[cfg_attr(not(any(feature = "arena", feature = "full-arena")), path = "arena_none.rs")]
 mod arena;
 #[cfg(feature = "bump")]
 mod bump;
