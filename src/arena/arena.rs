@@ -195,9 +195,8 @@ fn close(state: &'static BrandState) {
             }
             (*collector).collect(Collector::ALL, Ending::Compact, CollectionCause::Closing);
             let mut ran = false;
-            while let Some((drop, value, len)) = super::take_dying(collector) {
+            while Collector::drop_dying(NonNull::new_unchecked(collector)) {
                 ran = true;
-                drop(value, len);
             }
             if !ran {
                 break;

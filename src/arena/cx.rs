@@ -146,12 +146,8 @@ impl<A: Brand> Cx<A> {
         // SAFETY: PARKED: the exclusive borrow of the token has ended all references to objects.
         let mut count = unsafe { Collector::run_finalizers(self.collector, most) };
         // SAFETY: nobody refers to a dying object, and nothing moves while its destructor runs: this method has the token.
-        while count < most
-            && let Some((drop, value, len)) = unsafe { super::take_dying(self.collector.as_ptr()) }
-        {
+        while count < most && unsafe { Collector::drop_dying(self.collector) } {
             count += 1;
-            // SAFETY: as above: each value is taken once.
-            unsafe { drop(value, len) };
         }
         count
     }

@@ -40,19 +40,3 @@ pub(crate) mod types;
 pub(crate) mod walk;
 
 pub use arena::Arena;
-
-use crate::gc::Collector;
-use crate::gc::object::DropFn;
-
-/// Takes a dying object: what to call with value and length to drop it.
-///
-/// # Safety
-/// The collector lives, and nobody holds a reference to it.
-unsafe fn take_dying(collector: *mut Collector) -> Option<(DropFn, *mut u8, usize)> {
-    // SAFETY: the caller's; OBJECT holds for all objects that are listed.
-    unsafe {
-        let collector = &mut *collector;
-        let space = collector.space;
-        collector.drops.take_dying(&space)
-    }
-}

@@ -8,9 +8,9 @@ use super::card;
 use super::event::{CollectionCause, Moment, Order};
 use super::generation::Generation;
 use super::object;
+use super::pins;
 use super::segment::OLDEST;
 use super::source::{Collection, Notice};
-use super::trim;
 use super::{Collector, give_segment};
 use crate::base::granule::{GRANULE, GRANULE_SHIFT};
 
@@ -38,8 +38,20 @@ pub(crate) struct Counters {
     pub steps: [u32; Step::COUNT],
     /// Live bytes in segments after the last collection, of the generations that it condemned.
     pub live: usize,
-    /// A collection at each safe point.
-    pub stress: bool,
+    /// A collection at each safe point: which one is the next.
+    pub stress: Option<fn(&Counters) -> Order>,
+}
+
+impl Counters {
+    /// The next collection under stress: each generation in turn, and each ending.
+    pub(super) fn next_under_stress(&self) -> Order {
+        let total: u32 = self.collections.iter().sum();
+        Order {
+            generation: (total % 3) as u8,
+            ending: if total % 5 == 4 { Ending::Sweep } else { Ending::Compact },
+            cause: CollectionCause::Stress,
+        }
+    }
 }
 
 /// A way to serve a request that the context has no room for, in the order in which they are tried.
@@ -154,9 +166,11 @@ impl Collector {
         unsafe {
             #[cfg(feature = "check")]
             self.verify_live();
-            let fit = self.fit.filter(|_| generation == OLDEST && ending == Ending::Compact);
-            if let Some(fit) = fit {
-                fit(self, trim::Step::Widen);
+            let fit = self
+                .pinning
+                .filter(|_| generation == OLDEST && ending == Ending::Compact);
+            if let Some(work) = fit {
+                work(self, pins::Step::Widen);
             }
             let plan = self.plan(generation);
             #[cfg(feature = "check")]
@@ -178,8 +192,8 @@ impl Collector {
                 self.counters.moved = self.counters.moved.wrapping_add(plan.moving << GRANULE_SHIFT);
             }
             self.drop_plan(generation);
-            if let Some(fit) = fit {
-                fit(self, trim::Step::Trim);
+            if let Some(work) = fit {
+                work(self, pins::Step::Trim);
             }
             plan.live
         }
@@ -271,7 +285,7 @@ impl Collector {
     /// Whether a collection is due.
     #[inline(always)]
     pub(crate) fn is_due(&self) -> bool {
-        self.young >= self.budget.due || self.counters.stress || self.parking.is_asked()
+        self.young >= self.budget.due || self.counters.stress.is_some() || self.parking.is_asked()
     }
 
     /// A point where a collection may be: makes one if it is due.
@@ -296,13 +310,8 @@ impl Collector {
                 ending: Ending::Compact,
                 cause: CollectionCause::Pressure,
             }
-        } else if self.counters.stress {
-            let total: u32 = self.counters.collections.iter().sum();
-            Order {
-                generation: (total % 3) as u8,
-                ending: if total % 5 == 4 { Ending::Sweep } else { Ending::Compact },
-                cause: CollectionCause::Stress,
-            }
+        } else if let Some(next) = self.counters.stress {
+            next(&self.counters)
         } else if self.young < self.budget.due {
             return; // only the pace has changed
         } else {

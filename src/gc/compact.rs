@@ -4,9 +4,12 @@
 //! their objects are relocated on the way, as long as these are in the cache. That needs the live bits and bricks of the
 //! old places only, which stay until all is moved.
 
+use core::ptr::NonNull;
+
 use super::Collector;
 use super::brick::{self, Forward};
 use super::card;
+use super::drops;
 use super::object;
 use super::plan::holder;
 use super::segment::{Segment, poison};
@@ -86,7 +89,7 @@ impl Collector {
             let space = &self.space;
             self.handles
                 .each(|_, position| *position = forward.position(space, *position));
-            self.drops.relocate(|position| forward.position(space, position));
+            Collector::care_for_drops(NonNull::from_mut(self), drops::Step::Relocate(forward));
         }
     }
 

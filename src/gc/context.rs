@@ -7,7 +7,7 @@
 use core::ptr::NonNull;
 
 use super::card;
-use super::collect::Step;
+use super::collect::{Counters, Step};
 use super::segment::{Gap, MIN_GAP, OLDEST, Segment, sink};
 use super::space::{BRICK, BRICK_BYTES};
 use super::{Collector, SEGMENT_MIN};
@@ -78,7 +78,7 @@ impl Collector {
             return None;
         }
         let object = self.context.bump((n as usize) << GRANULE_SHIFT);
-        if self.counters.stress {
+        if self.counters.stress.is_some() {
             // So that the next one comes here as well.
             self.retire();
         }
@@ -136,7 +136,7 @@ impl Collector {
 
     /// Makes each safe point collect, or not.
     pub(crate) fn set_stress(&mut self, on: bool) {
-        self.counters.stress = on;
+        self.counters.stress = on.then_some(Counters::next_under_stress);
         self.retire();
     }
 

@@ -2,9 +2,16 @@
 //!
 //! A destructor is user code, so it does not run in a collection. An object that is found dead is *dying* from then on: its
 //! slots are emptied and its memory stays, until a poll has run its destructor.
+//!
+//! A program whose objects have none does not link what is done for them: the collector gets here through
+//! a pointer that the first one sets.
 
+use core::ptr::NonNull;
+
+use super::Collector;
+use super::brick::Forward;
 use super::card;
-use super::object::{self, Descriptor};
+use super::object::{self, Descriptor, DropFn};
 use super::source::Source;
 use super::space::Space;
 use super::table::Table;
@@ -20,6 +27,73 @@ const DYING: u32 = 1 << 31;
 pub(crate) struct Drops {
     table: Table<u32>,
     dying: u32,
+    /// Nothing before the first object.
+    work: Option<Work>,
+}
+
+/// Does a step of the work with the objects; tells whether there was something to do, if that is of interest.
+///
+/// # Safety
+/// As for the method that does the step.
+type Work = unsafe fn(collector: NonNull<Collector>, step: Step) -> bool;
+
+/// What there is to do.
+pub(super) enum Step<'a> {
+    /// Mark the objects that were dying already.
+    Mark(&'a mut Visitor),
+    /// Find the objects that have died.
+    Find(&'a mut Visitor),
+    /// Replace the positions by new ones.
+    Relocate(&'a Forward),
+    /// Run a destructor that waits.
+    Drop,
+}
+
+/// The one [`Work`] there is.
+unsafe fn work(collector: NonNull<Collector>, step: Step) -> bool {
+    // SAFETY: the caller's: the reference ends before the destructor runs.
+    unsafe {
+        let Collector { space, drops, .. } = &mut *collector.as_ptr();
+        match step {
+            Step::Mark(visitor) => drops.mark_dying(visitor),
+            Step::Find(sever) => return drops.find_dead(space, sever),
+            Step::Relocate(forward) => drops.relocate(space, forward),
+            Step::Drop => {
+                if let Some((drop, value, len)) = drops.take_dying(space) {
+                    drop(value, len);
+                    return true;
+                }
+            }
+        }
+        false
+    }
+}
+
+impl Collector {
+    /// Does a step of the work with objects that have destructors, if there are any.
+    ///
+    /// # Safety
+    /// As for the step.
+    #[inline(always)]
+    pub(super) unsafe fn care_for_drops(collector: NonNull<Collector>, step: Step) -> bool {
+        // SAFETY: the caller's.
+        unsafe {
+            (*collector.as_ptr())
+                .drops
+                .work
+                .is_some_and(|work| work(collector, step))
+        }
+    }
+
+    /// Runs the destructor of a dying object, if there is one; tells whether there was.
+    ///
+    /// # Safety
+    /// The collector lives and is at rest. Nobody holds a reference to it, nor to a dying object; and nothing is collected while
+    /// the destructor runs.
+    pub(crate) unsafe fn drop_dying(collector: NonNull<Collector>) -> bool {
+        // SAFETY: the caller's.
+        unsafe { Collector::care_for_drops(collector, Step::Drop) }
+    }
 }
 
 impl Drops {
@@ -60,6 +134,7 @@ impl Drops {
 
     /// Adds an object, for which room was made.
     pub(crate) fn push(&mut self, position: u32) {
+        self.work = Some(work);
         self.table.push(position);
     }
 
@@ -76,7 +151,7 @@ impl Drops {
     }
 
     /// Marks the objects that were dying already.
-    pub(super) fn mark_dying(&self, visitor: &mut Visitor) {
+    fn mark_dying(&self, visitor: &mut Visitor) {
         if self.dying == 0 {
             return;
         }
@@ -91,7 +166,7 @@ impl Drops {
     ///
     /// # Safety
     /// LIVE and OBJECT hold, and all that lives is marked.
-    pub(super) unsafe fn find_dead(&mut self, space: &Space, sever: &mut Visitor) -> bool {
+    unsafe fn find_dead(&mut self, space: &Space, sever: &mut Visitor) -> bool {
         let before = self.dying;
         for entry in self.table.as_mut_slice() {
             // SAFETY: DROPS: entries are positions of objects.
@@ -108,9 +183,14 @@ impl Drops {
     }
 
     /// Replaces the positions by new ones.
-    pub(super) fn relocate(&mut self, mut moved: impl FnMut(u32) -> u32) {
+    ///
+    /// # Safety
+    /// As for [`Forward::position`], for all objects.
+    unsafe fn relocate(&mut self, space: &Space, forward: &Forward) {
         for entry in self.table.as_mut_slice() {
-            *entry = moved(*entry & !DYING) | (*entry & DYING);
+            // SAFETY: DROPS: an entry is an object's position; the rest is the caller's.
+            let position = unsafe { forward.position(space, *entry & !DYING) };
+            *entry = position | (*entry & DYING);
         }
     }
 
@@ -119,7 +199,7 @@ impl Drops {
     ///
     /// # Safety
     /// OBJECT holds.
-    pub(crate) unsafe fn take_dying(&mut self, space: &Space) -> Option<(object::DropFn, *mut u8, usize)> {
+    unsafe fn take_dying(&mut self, space: &Space) -> Option<(DropFn, *mut u8, usize)> {
         if self.dying == 0 {
             return None;
         }

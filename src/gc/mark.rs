@@ -1,7 +1,10 @@
 //! The mark phase: finds what lives, from the handles and the dirty cards.
 
+use core::ptr::NonNull;
+
 use super::Collector;
 use super::card;
+use super::drops;
 use super::finalize::Step;
 use super::handle::Kind;
 use super::visit::{Task, Visitor};
@@ -35,7 +38,7 @@ impl Collector {
                     visitor.work();
                 }
             });
-            self.drops.mark_dying(&mut visitor);
+            Collector::care_for_drops(NonNull::from_mut(self), drops::Step::Mark(&mut visitor));
             for segment in self.segments.as_slice() {
                 if segment.generation > generation {
                     card::visit_dirty(segment, generation, &mut visitor);
@@ -49,9 +52,8 @@ impl Collector {
                 work(self, Step::Find(generation, &mut visitor));
             }
             self.empty_handles(Kind::Long);
-            let space = self.space;
             visitor.task = Task::Sever;
-            let died = self.drops.find_dead(&space, &mut visitor);
+            let died = Collector::care_for_drops(NonNull::from_mut(self), drops::Step::Find(&mut visitor));
             visitor.found || died
         }
     }

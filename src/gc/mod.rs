@@ -47,6 +47,7 @@ mod name;
 pub(crate) mod object;
 pub(crate) mod parking;
 mod pinned;
+mod pins;
 mod plan;
 pub(crate) mod segment;
 pub(crate) mod source;
@@ -137,7 +138,7 @@ pub(crate) struct Collector {
     pub(crate) finals: Finals,
     interned: Interned,
     /// Nothing before the first pin.
-    fit: Option<trim::Work>,
+    pinning: Option<pins::Work>,
     observer: Option<NonNull<Observer>>,
     pub(crate) counters: Counters,
 }
@@ -203,7 +204,7 @@ impl Collector {
             budget.limit_young(limits.young);
         }
         // SAFETY: the caller's. All fields that are not written below are valid if they are zeros: the context, the observer and
-        // `fit` are none then, and sums and counters are 0.
+        // `pinning` are none then, and sums and counters are 0.
         unsafe {
             fill(place.cast(), size_of::<Collector>(), 0);
             (&raw mut (*place).space).write(space);

@@ -19,8 +19,8 @@
 
 use super::Collector;
 use super::brick::Writer;
-use super::handle::Kind;
 use super::object;
+use super::pins;
 use super::segment::{Gap, OLDEST, Segment};
 use super::space::Space;
 use super::table::Table;
@@ -74,8 +74,11 @@ impl Collector {
     /// # Safety
     /// What lives is marked.
     pub(super) unsafe fn plan(&mut self, generation: u8) -> Plan {
-        // SAFETY: the caller's.
-        unsafe { self.find_pins(generation) };
+        self.pins.truncate(0);
+        if let Some(work) = self.pinning {
+            // SAFETY: the caller's.
+            unsafe { work(self, pins::Step::List(generation)) };
+        }
         let space = &self.space;
         let segments = self.segments.as_slice();
         self.fills.truncate(0);
@@ -101,29 +104,6 @@ impl Collector {
             }
         }
         planner.finish()
-    }
-
-    /// Lists the pinned objects in what is compacted, in order, each once.
-    ///
-    /// # Safety
-    /// As for [`Collector::plan`].
-    unsafe fn find_pins(&mut self, generation: u8) {
-        let (segments, space, pins) = (self.segments.as_mut_slice(), &self.space, &mut self.pins);
-        pins.truncate(0);
-        if self.handles.pins() == 0 {
-            return;
-        }
-        self.handles.each(|kind, position| {
-            // SAFETY: HANDLE: an object lies there.
-            if kind == Kind::Pinned && unsafe { holder(segments, *position) }.is_compactable(generation) {
-                // SAFETY: as above.
-                let end = *position + unsafe { object::size(space.at(*position)) };
-                pins.push(Range { start: *position, end });
-            }
-        });
-        sort(pins.as_mut_slice());
-        let mut last = 0;
-        pins.retain(|pin| core::mem::replace(&mut last, pin.start) != pin.start);
     }
 }
 
@@ -209,25 +189,6 @@ impl Planner<'_> {
     fn finish(self) -> Plan {
         self.holes.finish(|filled| self.fills.push(filled));
         self.plan
-    }
-}
-
-/// Sorts by D. L. Shell's method, in place: the core library's way takes 7 KiB of code. O(n^1.5).
-fn sort(ranges: &mut [Range]) {
-    // D. E. Knuth's distances: 1, 4, 13, 40, ...
-    let mut distance = 1;
-    while distance < ranges.len() / 3 {
-        distance = 3 * distance + 1;
-    }
-    while distance != 0 {
-        for index in distance..ranges.len() {
-            let mut at = index;
-            while at >= distance && ranges[at].start < ranges[at - distance].start {
-                ranges.swap(at, at - distance);
-                at -= distance;
-            }
-        }
-        distance /= 3;
     }
 }
 
@@ -368,23 +329,5 @@ impl<'a> OlderGaps<'a> {
             self.passed += 1;
         }
         None
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn c16_pins_are_sorted() {
-        for len in 0..60u32 {
-            let mut ranges = [Range { start: 0, end: 0 }; 60];
-            let ranges = &mut ranges[..len as usize];
-            for (index, range) in ranges.iter_mut().enumerate() {
-                range.start = (index as u32 * 37 + len) % 31;
-            }
-            sort(ranges);
-            assert!(ranges.is_sorted_by_key(|range| range.start));
-        }
     }
 }

@@ -8,8 +8,6 @@
 //!
 //! Runs of free bricks go back to the heap, and what held them becomes shorter, or two. The next compaction takes them back
 //! first, as far as nobody has made use of them: so what was pinned finds the way down when it is no more.
-//!
-//! All that is linked into programs that pin objects, by the pointer that the first pin sets.
 
 use super::card;
 use super::segment::{OLDEST, Segment, sink};
@@ -22,43 +20,12 @@ const SHARE: u32 = 3;
 const LEAST: u32 = 2 * BRICK;
 const MOST: u32 = 8 * BRICK;
 
-/// Fits the segments to what lies in them.
-///
-/// # Safety
-/// As for [`Collector::widen`] and [`Collector::trim`].
-pub(super) type Work = unsafe fn(&mut Collector, Step);
-
-/// What there is to be done.
-pub(super) enum Step {
-    /// Before the plan.
-    Widen,
-    /// After it was carried out, or dropped.
-    Trim,
-}
-
-/// The one [`Work`] there is.
-unsafe fn work(collector: &mut Collector, step: Step) {
-    // SAFETY: the caller's.
-    unsafe {
-        match step {
-            Step::Widen => collector.widen(),
-            Step::Trim => collector.trim(),
-        }
-    }
-}
-
 impl Collector {
-    /// Makes sure that one more pin can be added without memory.
-    pub(crate) fn reserve_pin(&mut self) -> bool {
-        self.fit = Some(work);
-        self.reserve_tables(self.segments.len(), self.handles.pins() + 1)
-    }
-
     /// Lets segments reach up to the next one, where what is between is free. O(segments).
     ///
     /// # Safety
     /// All generations are condemned, and what lives is marked.
-    unsafe fn widen(&mut self) {
+    pub(super) unsafe fn widen(&mut self) {
         let (space, source) = (self.space, self.source);
         let segments = self.segments.as_mut_slice();
         for index in 1..segments.len() {
@@ -90,7 +57,7 @@ impl Collector {
     ///
     /// # Safety
     /// All generations are condemned, LIVE holds, and no young objects are left.
-    unsafe fn trim(&mut self) {
+    pub(super) unsafe fn trim(&mut self) {
         let mut index = 0;
         while let Some(segment) = self.segments.as_slice().get(index) {
             let segment = *segment;
