@@ -32,7 +32,8 @@ pub(crate) struct Turn {
 /// Tells new positions from old ones.
 ///
 /// **Invariant `BRICK`**: an entry that is not 0 is a base or leads to turns of that brick; turns lie in descending order of
-/// `from`, which are starts of objects. After a collection all entries are 0.
+/// `from`, which are starts of objects. Of what is compacted, an object that starts in a brick without turns goes right behind the
+/// one before it. After a collection all entries are 0.
 #[derive(Clone, Copy)]
 pub(crate) struct Forward {
     turns: *const Turn,
@@ -64,7 +65,7 @@ impl Forward {
         }
     }
 
-    /// Whether all objects that start in the brick of `position` move by the same distance, if they move.
+    /// Whether the brick of `position` is straight: it has no turns.
     ///
     /// # Safety
     /// As for [`Forward::position`].

@@ -103,6 +103,7 @@ impl Collector {
         let forward = Forward::new(self.turns.as_slice());
         let condemned = |segment: &&Segment| segment.is_compactable(generation);
         let mut visitor = self.visitor(Task::Relocate(forward));
+        let mut to = 0; // the first object's brick has a turn
         // SAFETY: the plan moves objects down, in order, or to gaps: what a plug overwrites has moved before, or is part of it, or
         // is nobody's. What is walked lies above all that was overwritten.
         unsafe {
@@ -111,7 +112,7 @@ impl Collector {
                 card::forget_starts(&space, segment);
                 let (mut from, mut end) = space.run(segment.start, segment.end);
                 while from < segment.end {
-                    move_run(from, end, &forward, &mut visitor);
+                    to = move_run(from, end, to, &forward, &mut visitor);
                     (from, end) = space.run(end, segment.end);
                 }
             }
@@ -142,34 +143,36 @@ impl Collector {
     }
 }
 
-/// Relocates and moves the objects of `from..end`, side by side.
+/// Relocates and moves the objects of `from..end`, side by side, of which the first goes to `to` if its brick is straight; returns
+/// where the object behind them goes then.
 ///
 /// # Safety
 /// As for [`Collector::compact`].
-unsafe fn move_run(from: u32, end: u32, forward: &Forward, visitor: &mut Visitor) {
+#[cfg_attr(not(terrace_small), inline(never))] // in a function of its own there are registers for what it needs
+unsafe fn move_run(from: u32, end: u32, to: u32, forward: &Forward, visitor: &mut Visitor) -> u32 {
     let space = visitor.space;
+    let mut plug = Plug { from, to, granules: 0 };
     // SAFETY: LIVE: a run of set bits is one of whole objects, of which the first one starts it; BRICK: where a brick is
-    // straight, what follows an object goes where it goes.
+    // straight, an object goes right behind the one before it.
     unsafe {
-        let mut plug = Plug {
-            from,
-            to: forward.position(&space, from),
-            granules: 0,
-        };
         loop {
             let (at, mut to) = plug.ends();
             if at == end {
                 break;
             }
-            if plug.granules >= PIECE || !Forward::is_straight(&space, at) {
+            let turns = !Forward::is_straight(&space, at);
+            if turns || plug.granules >= PIECE {
                 plug.shift(&space);
-                to = forward.position(&space, at);
+                if turns {
+                    to = forward.position(&space, at);
+                }
                 plug = Plug {
                     from: at,
                     to,
                     granules: 0,
                 };
             }
+            debug_assert_eq!(to, forward.position(&space, at));
             let object = space.at(at);
             card::note_start(&space, to);
             plug.granules += object::size(object);
@@ -177,4 +180,5 @@ unsafe fn move_run(from: u32, end: u32, forward: &Forward, visitor: &mut Visitor
         }
         plug.shift(&space);
     }
+    plug.ends().1
 }

@@ -241,17 +241,47 @@ impl Space {
         }
     }
 
-    /// The first run of set bits in `from..to`: where it begins and where it ends. Both are `to` if there is none.
+    /// The first run of set bits in `from..to`, the end of a brick: where it begins and where it ends. Both are `to` if there is
+    /// none. O(words between).
     ///
     /// # Safety
     /// As for [`Space::is_live`].
     #[cfg_attr(not(terrace_small), inline(always))]
     #[cfg_attr(terrace_small, inline(never))]
     pub(crate) unsafe fn run(&self, from: u32, to: u32) -> (u32, u32) {
-        // SAFETY: the caller's.
+        debug_assert!(to.is_multiple_of(BRICK));
+        if cfg!(terrace_small) {
+            // SAFETY: the caller's.
+            return unsafe {
+                let first = self.find(from, to, true);
+                (first, self.find(first, to, false))
+            };
+        }
+        if from >= to {
+            return (to, to);
+        }
+        let mut index = from / WORD_BITS;
+        // SAFETY: SPACE: the words up to the one of `to - 1` exist.
         unsafe {
-            let first = self.find(from, to, true);
-            (first, self.find(first, to, false))
+            let mut word = *self.live.add(index as usize) & (Word::MAX << (from % WORD_BITS));
+            while word == 0 {
+                index += 1;
+                if index * WORD_BITS >= to {
+                    return (to, to);
+                }
+                word = *self.live.add(index as usize);
+            }
+            let first = index * WORD_BITS + word.trailing_zeros();
+            // Adding the lowest bit carries through the run to where it ends, unless that is in another word.
+            let (mut behind, mut goes_on) = word.overflowing_add(word & word.wrapping_neg());
+            while goes_on {
+                index += 1;
+                if index * WORD_BITS >= to {
+                    return (first, to);
+                }
+                (behind, goes_on) = (*self.live.add(index as usize)).overflowing_add(1);
+            }
+            (first, index * WORD_BITS + behind.trailing_zeros())
         }
     }
 }
