@@ -39,12 +39,7 @@ use crate::base::granule::GRANULE_SHIFT;
 use crate::base::lock::NoLock;
 use crate::gc::parking::{Pace, Parking};
 use crate::native::{context::Context, pool::Pool};
-use crate::notify::{
-    event::Journal,
-    post::{Posted, Posting},
-    table::Table,
-    watch::Watch,
-};
+use crate::notify::{event::Journal, post::Posted, table::Table, watch::Watch};
 use side::Side;
 
 /// A heap over memory that is given to it once.
@@ -106,8 +101,8 @@ struct Shared {
     polling: bool,
     /// Something has happened that a poll has to do with.
     has_news: bool,
-    /// What was posted, until it is told.
-    untold: Option<Posting>,
+    /// The last post that was handled was not told to the sink yet.
+    is_post_untold: bool,
     /// Low memory was not told to the sink yet.
     is_low_untold: bool,
     /// With several contexts: the load has reached the watermark, unless other contexts hold enough of it.
@@ -132,7 +127,7 @@ impl Shared {
         post_seen: 0,
         polling: false,
         has_news: false,
-        untold: None,
+        is_post_untold: false,
         is_low_untold: false,
         is_doubtful: false,
         arenas: ptr::null(),

@@ -43,9 +43,15 @@ pub(crate) struct Counters {
 }
 
 impl Counters {
+    /// Collections of all generations; wraps.
+    #[inline(always)]
+    pub(super) fn total(&self) -> u32 {
+        self.collections.iter().fold(0, |sum, count| sum.wrapping_add(*count))
+    }
+
     /// The next collection under stress: each generation in turn, and each ending.
     pub(super) fn next_under_stress(&self) -> Order {
-        let total: u32 = self.collections.iter().sum();
+        let total = self.total();
         Order {
             generation: (total % 3) as u8,
             ending: if total % 5 == 4 { Ending::Sweep } else { Ending::Compact },

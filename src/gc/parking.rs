@@ -349,9 +349,9 @@ impl Parking {
         // SAFETY: as in `collect`.
         let is_due = unsafe {
             let collector = &mut *self.collector();
-            let before = collector.counters.collections;
+            let before = collector.counters.total();
             collector.safe_point();
-            collector.counters.collections != before
+            collector.counters.total() != before
         };
         self.set(Phase::Parked);
         is_due

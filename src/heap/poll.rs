@@ -18,7 +18,7 @@ use crate::gc::parking::{Asked, Pace};
 use crate::gc::source::How;
 use crate::notify::budget::Budget;
 use crate::notify::event::{Event, Sink};
-use crate::notify::post::Posting;
+use crate::notify::post::{Posted, Posting};
 use crate::notify::{Cause, LowMemory, Pressure};
 
 /// What a poll did.
@@ -146,7 +146,7 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
             shared.observe(idle);
             all.each(|context| shared.pool.settle(context));
             if let Some(level) = self.posted.take(&mut shared.post_seen) {
-                shared.untold = Some(level);
+                shared.is_post_untold = true;
                 let used = shared.taken() - idle;
                 shared.follow_post(level, used);
             }
@@ -161,14 +161,14 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
     }
 
     fn poll_posts(&self, poll: &mut Poll) -> bool {
-        let untold = |shared: &mut Shared| shared.untold;
+        let untold = |shared: &mut Shared| shared.is_post_untold.then(|| Posted::last(shared.post_seen));
         let Some(posted) = self.enter(|_, shared| untold(shared)) else {
             return true;
         };
         if !poll.may_step() {
             return false;
         }
-        self.enter(|_, shared| shared.untold = None);
+        self.enter(|_, shared| shared.is_post_untold = false);
         poll.tell(Event::of_post(posted));
         true
     }
@@ -302,6 +302,6 @@ impl Shared {
     }
 
     fn has_unfinished(&self) -> bool {
-        self.untold.is_some() || self.is_low_untold || self.table.is_pending()
+        self.is_post_untold || self.is_low_untold || self.table.is_pending()
     }
 }

@@ -72,7 +72,12 @@ impl Posted {
             return None;
         }
         *seen = word;
-        Some(Posting::from_bits(word & LEVEL))
+        Some(Posted::last(word))
+    }
+
+    /// The post that `seen` stands for.
+    pub(crate) fn last(seen: u32) -> Posting {
+        Posting::from_bits(seen & LEVEL)
     }
 }
 
