@@ -63,7 +63,8 @@ impl Bits {
     ///
     /// # Safety
     /// `at` is below the table's length.
-    #[inline(always)]
+    #[cfg_attr(not(terrace_small), inline(always))]
+    #[cfg_attr(terrace_small, inline(never))]
     pub(crate) unsafe fn set(self, at: u32) {
         // SAFETY: TABLE: the word exists, is initialised and is ours.
         unsafe { *self.words.add((at / WORD_BITS) as usize) |= 1u32 << (at % WORD_BITS) };
@@ -73,7 +74,8 @@ impl Bits {
     ///
     /// # Safety
     /// `at` is below the table's length.
-    #[inline(always)]
+    #[cfg_attr(not(terrace_small), inline(always))]
+    #[cfg_attr(terrace_small, inline(never))]
     pub(crate) unsafe fn clear(self, at: u32) {
         // SAFETY: TABLE: the word exists, is initialised and is ours.
         unsafe { *self.words.add((at / WORD_BITS) as usize) &= !(1u32 << (at % WORD_BITS)) };

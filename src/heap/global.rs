@@ -127,7 +127,8 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
     /// # Safety
     /// As for [`GlobalAlloc::realloc`].
     #[cold]
-    #[inline(never)]
+    #[cfg_attr(not(terrace_small), inline(never))]
+    #[cfg_attr(terrace_small, inline(always))]
     unsafe fn resize_oddly(&self, block: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
         if layout.size() == 0 {
             let new_layout = Layout::from_size_align(new_size, layout.align());

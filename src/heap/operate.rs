@@ -102,7 +102,8 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
     /// # Safety
     /// `slot` is locked; it is unlocked on return.
     #[cold]
-    #[inline(never)]
+    #[cfg_attr(not(terrace_small), inline(never))]
+    #[cfg_attr(terrace_small, inline(always))]
     unsafe fn allocate_slowly(&self, slot: &Slot<L>, layout: Layout) -> *mut u8 {
         // SAFETY: the caller has locked the slot.
         let block = unsafe {
@@ -120,7 +121,8 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
     /// `slot` is locked and its context was left by [`Pushed::Short`]; the slot is unlocked on return. For block and layout
     /// see [`Heap::release`].
     #[cold]
-    #[inline(never)]
+    #[cfg_attr(not(terrace_small), inline(never))]
+    #[cfg_attr(terrace_small, inline(always))]
     unsafe fn release_short(&self, slot: &Slot<L>, block: *mut u8, layout: Layout) {
         // SAFETY: the caller has locked the slot and gives the block up.
         unsafe {
@@ -132,7 +134,8 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
     /// # Safety
     /// `slot` is locked; it is unlocked on return. For block and layout see [`Heap::release`].
     #[cold]
-    #[inline(never)]
+    #[cfg_attr(not(terrace_small), inline(never))]
+    #[cfg_attr(terrace_small, inline(always))]
     unsafe fn release_slowly(&self, slot: &Slot<L>, block: *mut u8, layout: Layout) {
         if layout.size() == 0 {
             // SAFETY: the caller has locked the slot.
@@ -306,7 +309,8 @@ impl Shared {
 
     /// Shows the watch that the load has passed a watermark.
     #[cold]
-    #[inline(never)]
+    #[cfg_attr(not(terrace_small), inline(never))]
+    #[cfg_attr(terrace_small, inline(always))]
     fn turn(&mut self, context: &mut Context) -> bool {
         self.observe(context.idle() * GRANULE);
         self.pool.settle(context);
@@ -314,7 +318,8 @@ impl Shared {
     }
 
     /// Shows the load to the watch, and the pool what the watch waits for now; `idle` bytes of what is taken are not in use.
-    #[inline(never)]
+    #[cfg_attr(not(terrace_small), inline(never))]
+    #[cfg_attr(terrace_small, inline(always))]
     pub(super) fn observe(&mut self, idle: usize) {
         if self.watch.observe(self.taken() - idle) {
             self.journal.recovered |= !self.watch.is_disarmed();

@@ -211,7 +211,8 @@ impl Pool {
     }
 
     /// Opens or closes the context as the state of memory asks, which other contexts may have changed as well. O(1).
-    #[inline(always)]
+    #[cfg_attr(not(terrace_small), inline(always))]
+    #[cfg_attr(terrace_small, inline(never))]
     pub(crate) fn settle(&self, context: &mut Context) {
         if self.plentiful {
             context.open();
@@ -251,7 +252,8 @@ impl Pool {
 
     /// Serves a request of `n` granules from what the closed context still holds, and drains it.
     #[cold]
-    #[inline(never)]
+    #[cfg_attr(not(terrace_small), inline(never))]
+    #[cfg_attr(terrace_small, inline(always))]
     fn allocate_idle(&mut self, context: &mut Context, n: usize) -> *mut u8 {
         self.settle(context);
         let block = context.pop_idle(n);
@@ -262,8 +264,7 @@ impl Pool {
     }
 
     /// Serves a request of `n` granules from the buckets.
-    #[cfg_attr(not(terrace_small), inline(always))]
-    #[cfg_attr(terrace_small, inline(never))]
+    #[inline(always)]
     fn allocate_directly(&mut self, context: &mut Context, n: usize) -> *mut u8 {
         if !is_possible(n) {
             return ptr::null_mut();
@@ -279,7 +280,8 @@ impl Pool {
 
     /// Serves a request of `n` granules that the first span cannot serve.
     #[cold]
-    #[inline(never)]
+    #[cfg_attr(not(terrace_small), inline(never))]
+    #[cfg_attr(terrace_small, inline(always))]
     fn allocate_elsewhere(&mut self, context: &mut Context, n: u32) -> *mut u8 {
         let block = self.take_elsewhere(|region| region.take(n, Fit::Dense).block);
         if !block.is_null() || !context.is_idle() || !self.give_idle(context) {
@@ -408,7 +410,8 @@ impl Pool {
     /// Takes a chunk, serves `n` granules from it and leaves the rest to the context; only these granules, if there was the
     /// rest of an old chunk to get rid of, which is enough for one operation. Null if there is no memory.
     #[cold]
-    #[inline(never)]
+    #[cfg_attr(not(terrace_small), inline(never))]
+    #[cfg_attr(terrace_small, inline(always))]
     fn refill(&mut self, context: &mut Context, n: u32) -> *mut u8 {
         self.settle(context);
         let mut wanted = self.quantum;
@@ -463,7 +466,8 @@ impl Pool {
     ///
     /// # Safety
     /// As for [`Pool::give`].
-    #[inline(never)]
+    #[cfg_attr(not(terrace_small), inline(never))]
+    #[cfg_attr(terrace_small, inline(always))]
     unsafe fn give_back(&mut self, block: *mut u8, n: usize) {
         // SAFETY: as the caller says.
         unsafe { self.give(block, n) };

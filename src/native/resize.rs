@@ -36,7 +36,8 @@ impl Pool {
     /// # Safety
     /// As for [`Pool::extend`].
     #[cold]
-    #[inline(never)]
+    #[cfg_attr(not(terrace_small), inline(never))]
+    #[cfg_attr(terrace_small, inline(always))]
     unsafe fn grow_elsewhere(&mut self, context: &mut Context, address: usize, n: usize, wanted: usize) -> bool {
         let Some(region) = self.region_of(address) else {
             return false;
@@ -52,7 +53,8 @@ impl Pool {
     ///
     /// # Safety
     /// The block was handed out by this pool with that size; `wanted`, not 0, is less.
-    #[inline(never)]
+    #[cfg_attr(not(terrace_small), inline(never))]
+    #[cfg_attr(terrace_small, inline(always))]
     pub(crate) unsafe fn shrink(&mut self, context: &mut Context, block: *mut u8, n: usize, wanted: usize) -> bool {
         let tail = block.wrapping_add(wanted << GRANULE_SHIFT);
         let address = block as usize;

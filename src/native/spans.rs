@@ -126,7 +126,8 @@ impl Pool {
     }
 
     #[cold]
-    #[inline(never)]
+    #[cfg_attr(not(terrace_small), inline(never))]
+    #[cfg_attr(terrace_small, inline(always))]
     fn take_from_others(&mut self, mut take: impl FnMut(&mut Region) -> u32) -> *mut u8 {
         // SAFETY: LINKS, as in `regions`; the pool is borrowed exclusively.
         let mut region = unsafe { self.region.next.as_mut() };

@@ -74,7 +74,8 @@ impl Buckets {
     }
 
     /// The first non-empty class from `class` on, or none.
-    #[inline(always)]
+    #[cfg_attr(not(terrace_small), inline(always))]
+    #[cfg_attr(terrace_small, inline(never))]
     pub(crate) fn next(&self, class: u32) -> Option<u32> {
         let (mut word, bit) = split(class);
         if word >= WORDS {
