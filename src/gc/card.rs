@@ -17,7 +17,6 @@
 //! **Invariant `FIRST`**: that holds for all objects that were old after the last collection, but that a brick may lead
 //! further down than need be. What has become old in gaps between them since then is met by a walk from one's start.
 
-use super::brick;
 use super::object;
 use super::segment::Segment;
 use super::space::{BRICK, BRICK_BYTES, BRICK_SHIFT, Space};
@@ -240,7 +239,8 @@ pub(super) unsafe fn forget_starts(space: &Space, segment: &Segment) {
     unsafe { fill(entries.as_mut_ptr(), entries.len(), NONE) };
 }
 
-/// Makes all entries of `from..to`, whole bricks, those of a segment in which nothing lies, in all four tables.
+/// Makes all entries of `from..to`, whole bricks, those of a segment in which nothing lies. Of the four tables, the bricks are that
+/// way anyway outside of collections.
 ///
 /// # Safety
 /// SPACE; the bricks lie side by side in a block of this arena's.
@@ -249,7 +249,6 @@ pub(super) unsafe fn wipe(space: &Space, from: u32, to: u32) {
     // SAFETY: the caller's.
     unsafe {
         space.clear_live(from, to);
-        brick::clear(space, from, to);
         fill(space.cards.add(first), count, CLEAN);
         fill(space.firsts.add(first), count, NONE);
     }
@@ -266,16 +265,38 @@ pub(super) unsafe fn note_start(space: &Space, position: u32) {
     *entry = (*entry).min((position % BRICK) as u8);
 }
 
-/// Takes note that the object at `position` lives: sets its bits, and notes its start.
+/// Forgets what lives in a segment, and where. Of a large object the first brick will do: it has what tells whether the object lives,
+/// and the other bits will still be right if it does.
 ///
 /// # Safety
-/// SPACE; an object lies there.
+/// SPACE.
+pub(super) unsafe fn forget_live(space: &Space, segment: &Segment) {
+    // SAFETY: the caller's.
+    unsafe {
+        if cfg!(not(terrace_small)) && segment.is_large {
+            space.clear_live(segment.start, segment.start + BRICK);
+        } else {
+            space.clear_live(segment.start, segment.end);
+            forget_starts(space, segment);
+        }
+    }
+}
+
+/// Takes note that the object at `position` lives: sets its bits, and notes its start. O(size), but O(1) for a large object that
+/// lived before.
+///
+/// # Safety
+/// SPACE; an object lies there. Its bits are clear, or those of its first brick are, if it is large and lived before.
 #[cfg_attr(not(terrace_small), inline(always))]
 #[cfg_attr(terrace_small, inline(never))]
 pub(super) unsafe fn note_live(space: &Space, position: u32) {
     // SAFETY: the caller's.
     unsafe {
-        space.set_live(position, position + object::size(space.at(position)));
+        let mut end = position + object::size(space.at(position));
+        if cfg!(not(terrace_small)) && end - position > BRICK && space.is_live(end - 1) {
+            end = position + BRICK;
+        }
+        space.set_live(position, end);
         note_start(space, position);
     }
 }

@@ -221,7 +221,7 @@ impl Collector {
             unsafe {
                 if is_condemned || segment.is_touched {
                     let granules = segment.granules() as usize;
-                    if space.find(segment.start, segment.end, true) == segment.end {
+                    if segment.is_empty(&space) {
                         let is_common = granules as u32 == standard && !segment.is_large && !segment.is_pinned;
                         if is_common && granules <= kept {
                             kept -= granules;

@@ -108,7 +108,7 @@ impl Collector {
                 let size = object::size(space.at(old.start));
                 shift(space.at(old.start), space.at(to), size as usize);
                 (segment.start, segment.end) = (to, to + old.granules());
-                card::wipe(&space, old.start, old.end);
+                brick::set_base(&space, old.start, 0);
                 card::note_live(&space, to);
                 poison(&space, old.start, old.end);
                 give_segment(source, &space, old.start, old.end);

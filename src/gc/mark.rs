@@ -27,8 +27,7 @@ impl Collector {
         unsafe {
             for segment in self.segments.as_slice() {
                 if segment.generation <= generation {
-                    self.space.clear_live(segment.start, segment.end);
-                    card::forget_starts(&self.space, segment);
+                    card::forget_live(&self.space, segment);
                 }
             }
             let mut visitor = self.visitor(Task::Mark);

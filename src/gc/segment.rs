@@ -99,6 +99,22 @@ impl Segment {
         }
     }
 
+    /// Whether nothing in it is marked. O(words of live bits) for one that is empty.
+    ///
+    /// # Safety
+    /// SPACE holds for the segment.
+    #[inline(always)]
+    pub(super) unsafe fn is_empty(&self, space: &Space) -> bool {
+        // SAFETY: SPACE: the caller's. A large object that is not marked may have set bits behind its first brick.
+        unsafe {
+            if self.is_large {
+                !space.is_live(self.start)
+            } else {
+                space.find(self.start, self.end, true) == self.end
+            }
+        }
+    }
+
     /// Makes the segment, in which nothing lives, one gap of generation 0.
     ///
     /// # Safety

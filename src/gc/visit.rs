@@ -141,8 +141,11 @@ impl Visitor {
     pub(super) unsafe fn trace_live(&mut self, segment: &Segment) {
         let mut at = segment.start;
         // SAFETY: LIVE: objects are marked whole, and a set bit that does not follow an object's granule is an object's first
-        // one, so the walk meets each at its start.
+        // one, so the walk meets each at its start; a large one that is not marked may have bits behind that.
         unsafe {
+            if segment.is_large && !self.space.is_live(at) {
+                return;
+            }
             loop {
                 at = self.space.find(at, segment.end, true);
                 if at >= segment.end {

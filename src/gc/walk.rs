@@ -55,7 +55,12 @@ impl Collector {
     /// The first old object in the segment that starts at `from` or behind it, which is no inner granule of one.
     pub(crate) fn next_old(&self, segment: &Segment, from: u32) -> Option<u32> {
         // SAFETY: SPACE: positions of the segment; LIVE: behind an object's end, a set bit is an object's first one.
-        let at = unsafe { self.space.find(from, segment.end, true) };
+        let at = unsafe {
+            if segment.is_large && !self.space.is_live(segment.start) {
+                return None; // within a collection, there may be bits of it
+            }
+            self.space.find(from, segment.end, true)
+        };
         (at < segment.end).then_some(at)
     }
 
