@@ -105,14 +105,19 @@ impl Segment {
     /// SPACE holds for the segment.
     #[inline(always)]
     pub(super) unsafe fn is_empty(&self, space: &Space) -> bool {
-        // SAFETY: SPACE: the caller's. A large object that is not marked may have set bits behind its first brick.
-        unsafe {
-            if self.is_large {
-                !space.is_live(self.start)
-            } else {
-                space.find(self.start, self.end, true) == self.end
-            }
-        }
+        // SAFETY: SPACE: the caller's.
+        unsafe { self.is_empty_large(space) || space.find(self.start, self.end, true) == self.end }
+    }
+
+    /// Whether it holds a large object that is not marked, some of whose bits may be set nevertheless, see
+    /// [`forget_live`](card::forget_live).
+    ///
+    /// # Safety
+    /// SPACE holds for the segment.
+    #[inline(always)]
+    pub(super) unsafe fn is_empty_large(&self, space: &Space) -> bool {
+        // SAFETY: SPACE: the caller's.
+        cfg!(not(terrace_small)) && self.is_large && unsafe { !space.is_live(self.start) }
     }
 
     /// Makes the segment, in which nothing lives, one gap of generation 0.

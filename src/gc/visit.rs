@@ -143,7 +143,7 @@ impl Visitor {
         // SAFETY: LIVE: objects are marked whole, and a set bit that does not follow an object's granule is an object's first
         // one, so the walk meets each at its start; a large one that is not marked may have bits behind that.
         unsafe {
-            if segment.is_large && !self.space.is_live(at) {
+            if segment.is_empty_large(&self.space) {
                 return;
             }
             loop {

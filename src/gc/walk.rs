@@ -56,8 +56,8 @@ impl Collector {
     pub(crate) fn next_old(&self, segment: &Segment, from: u32) -> Option<u32> {
         // SAFETY: SPACE: positions of the segment; LIVE: behind an object's end, a set bit is an object's first one.
         let at = unsafe {
-            if segment.is_large && !self.space.is_live(segment.start) {
-                return None; // within a collection, there may be bits of it
+            if segment.is_empty_large(&self.space) {
+                return None;
             }
             self.space.find(from, segment.end, true)
         };

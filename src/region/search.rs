@@ -21,7 +21,7 @@
 //! the lowest class, if it happens to lie well: whoever freed such a block just now gets it again.
 
 use super::Region;
-use super::class::{EXACT, class_of};
+use super::class::{CLASSES, EXACT, class_of};
 use crate::base::granule::GRANULE_SHIFT;
 
 /// Blocks of the request's own class that are looked at.
@@ -133,12 +133,17 @@ impl Region {
     /// Of the heads of all classes whose blocks have `n` granules, the one with the lowest address, or none. O(classes).
     pub(super) fn find_low(&self, n: u32) -> Found {
         let mut lowest = Found::NONE;
-        for class in self.buckets.non_empty(class_above(n)) {
+        let mut compare = |class: u32| {
             let block = self.buckets.head(class);
             // No block at all is higher than any.
             if block.wrapping_sub(1) < lowest.block.wrapping_sub(1) {
                 lowest = Found { block, class };
             }
+        };
+        if cfg!(terrace_small) {
+            (class_above(n)..CLASSES as u32).for_each(compare);
+        } else {
+            self.buckets.non_empty(class_above(n)).for_each(&mut compare);
         }
         lowest
     }
