@@ -22,6 +22,8 @@ pub mod map;
 mod observe;
 mod operate;
 pub mod poll;
+#[cfg(feature = "private-heaps")]
+pub mod private;
 mod rescue;
 mod segments;
 mod side;

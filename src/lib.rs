@@ -50,6 +50,8 @@
 //! | `allocator-api2` | | `Allocator` of that crate for `&Heap` |
 //! | `nightly` | | `core::alloc::Allocator` for `&Heap`; needs a nightly compiler |
 //! | `names` | | the names of the types of managed objects are linked, for [`Cx::walk`] and [`TypeStats`] |
+//! | `private-heaps` | yes | [`PrivateHeap`]: heaps of their own in one block, destroyed at once |
+//! | `mpu` | | guards around private heaps, by the memory protection unit of ARMv7-M ([`Mpu`]); elsewhere there is none |
 //! | `check` | | double free, foreign pointers, wrong layouts and overruns are found by the operation that commits them; slow |
 
 #![no_std]
@@ -98,11 +100,15 @@ pub use arena::walk::{ObjectInfo, ObjectType, Objects};
 pub use base::core_id::{CoreId, SingleCore};
 pub use base::criticality::Criticality;
 pub use base::fault::{Fault, FaultKind};
+#[cfg(feature = "mpu")]
+pub use base::guard::{GuardError, NoMpu, largest_guard};
 #[cfg(feature = "critical-section")]
 pub use base::lock::CriticalSection;
 pub use base::lock::NoLock;
 #[cfg(feature = "spin")]
 pub use base::lock::Spin;
+#[cfg(feature = "mpu")]
+pub use base::mpu::{Guard, Mpu};
 pub use gc::event::{ArenaEvent, ArenaSink, Clock, CollectionCause, REMEMBERED, Reason};
 pub use gc::verify::{ArenaFault, ArenaFaultKind};
 pub use gc::visit::Visitor;
@@ -117,6 +123,8 @@ pub use heap::gc_manager::{GcStats, LimitsError};
 pub use heap::handlers::GcHooks;
 pub use heap::map::Map;
 pub use heap::poll::Polled;
+#[cfg(feature = "private-heaps")]
+pub use heap::private::{LeakSite, Leaks, NewPrivateHeap, PrivateError, PrivateHeap, PrivateHeapError, PrivateStats};
 pub use heap::stats::Stats;
 pub use heap::wait::{WaitError, WhenLow};
 pub use heap::{Heap, LocalHeap};

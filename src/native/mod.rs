@@ -1,6 +1,8 @@
-//! Layer 2: raw memory for `GlobalAlloc`: contexts, caches, chunks, resizing.
+//! Layer 2: raw memory for `GlobalAlloc`: contexts, caches, chunks, resizing; and private heaps.
 
 pub(crate) mod context;
 pub(crate) mod pool;
+#[cfg(feature = "private-heaps")]
+pub(crate) mod private;
 mod resize;
 mod spans;
