@@ -115,6 +115,12 @@ impl Board {
             number("timer_hz"),
             number("icount_shift"),
         );
-        fs::write(out.join("settings.rs"), text).expect("OUT_DIR is writable");
+        // ARMv6-M cores do not say what a fault is about.
+        let target = self.get("target");
+        let status = match target.starts_with("thumb") {
+            true => format!("const HAS_FAULT_STATUS: bool = {};\n", !target.starts_with("thumbv6m")),
+            false => String::new(),
+        };
+        fs::write(out.join("settings.rs"), text + &status).expect("OUT_DIR is writable");
     }
 }

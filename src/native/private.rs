@@ -151,7 +151,7 @@ impl Private {
     /// uses as long as this value or a block of it is used.
     pub(crate) unsafe fn new(tables: *mut u8, area: *mut u8, bytes: usize) -> Private {
         let granules = bytes / GRANULE;
-        debug_assert!((Private::LEAST..=MAX_GRANULES * GRANULE).contains(&bytes));
+        debug_assert!(bytes >= Private::LEAST && granules <= MAX_GRANULES);
         // SAFETY: the caller gives the bytes of two tables of so many bits, and those of the area.
         unsafe {
             let words = tables.cast::<u32>();

@@ -42,7 +42,7 @@ use firmware as platform;
 #[cfg(not(target_os = "none"))]
 use host as platform;
 
-pub use platform::{NAME, REGION_BYTES, exit, expect_panic, idle, instructions};
+pub use platform::{NAME, REGION_BYTES, exit, expect_fault, expect_panic, idle, instructions};
 
 #[cfg(all(target_os = "none", feature = "defmt"))]
 use defmt_semihosting as _;

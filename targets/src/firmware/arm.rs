@@ -6,7 +6,7 @@ use cortex_m::peripheral::{SCB, SYST, syst::SystClkSource};
 use cortex_m_rt::{ExceptionFrame, exception};
 use critical_section::{CriticalSection, Mutex};
 
-use super::{FAULT, ICOUNT_SHIFT, TIMER_HZ, exit};
+use super::{HAS_FAULT_STATUS, ICOUNT_SHIFT, TIMER_HZ, fault};
 
 /// The longest period of the counter, in ticks: it has 24 bits.
 const LONGEST: u32 = 1 << 24;
@@ -126,16 +126,28 @@ fn SysTick() {
     }
 }
 
+/// The address of the access that the memory protection unit refused, if that is what the fault is about: it has no handler
+/// of its own here, so it becomes a HardFault.
+fn refused() -> Option<usize> {
+    const CFSR: *const u32 = 0xE000_ED28 as *const u32;
+    const MMFAR: *const u32 = 0xE000_ED34 as *const u32;
+    const REFUSED: u32 = 1 << 7 | 1 << 1; // MMARVALID and DACCVIOL
+    if !HAS_FAULT_STATUS {
+        return None;
+    }
+    // SAFETY: these are registers of this core; reading them has no effect.
+    let (status, address) = unsafe { (CFSR.read_volatile(), MMFAR.read_volatile()) };
+    (status & REFUSED == REFUSED).then_some(address as usize)
+}
+
 // SAFETY: the handler touches nothing of the interrupted program, and does not return.
 #[exception]
 unsafe fn HardFault(frame: &ExceptionFrame) -> ! {
-    semihosting::eprintln!("HardFault at {:#010x}", frame.pc());
-    exit(FAULT)
+    fault::end(format_args!("HardFault at {:#010x}", frame.pc()), refused())
 }
 
 // SAFETY: as above.
 #[exception]
 unsafe fn DefaultHandler(number: i16) -> ! {
-    semihosting::eprintln!("no handler for interrupt {number}");
-    exit(FAULT)
+    fault::end(format_args!("no handler for interrupt {number}"), None)
 }

@@ -3,16 +3,15 @@
 #[cfg_attr(target_arch = "arm", path = "arm.rs")]
 #[cfg_attr(target_arch = "riscv32", path = "riscv.rs")]
 mod core_specific;
+mod fault;
 mod panic;
 mod stack;
 
 pub use core_specific::{every, idle, stop};
+pub use fault::expect_fault;
 pub use panic::expect_panic;
 
 include!(concat!(env!("OUT_DIR"), "/settings.rs"));
-
-/// The status of a program that met a fault of the processor.
-const FAULT: u8 = 102;
 
 /// Runs the program. Called once, after the runtime has set up memory.
 pub fn start(main: fn()) -> ! {
@@ -21,6 +20,10 @@ pub fn start(main: fn()) -> ! {
     main();
     if let Some(message) = panic::expected() {
         semihosting::eprintln!("expected the panic {message:?}, which did not come");
+        exit(1);
+    }
+    if let Some(addresses) = fault::expected() {
+        semihosting::eprintln!("expected a fault in {addresses:#x?}, which did not come");
         exit(1);
     }
     exit(0)

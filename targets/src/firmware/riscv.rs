@@ -9,7 +9,7 @@ use riscv::{
 };
 use riscv_rt::core_interrupt;
 
-use super::{FAULT, ICOUNT_SHIFT, TIMER_HZ, exit};
+use super::{ICOUNT_SHIFT, TIMER_HZ, fault};
 
 /// The CLINT's registers `mtime` and, for hart 0, `mtimecmp`: 64 bits each, as two words.
 const MTIME: *const u32 = 0x0200_BFF8 as *const u32;
@@ -121,12 +121,15 @@ fn machine_timer() {
 #[unsafe(no_mangle)]
 extern "C" fn ExceptionHandler(_: &riscv_rt::TrapFrame) -> ! {
     let (cause, at, value) = (mcause::read().code(), mepc::read(), mtval::read());
-    semihosting::eprintln!("exception {cause} at {at:#010x}, value {value:#010x}");
-    exit(FAULT)
+    // Access faults of loads and of stores.
+    let refused = [5, 7].contains(&cause).then_some(value);
+    fault::end(
+        format_args!("exception {cause} at {at:#010x}, value {value:#010x}"),
+        refused,
+    )
 }
 
 #[unsafe(no_mangle)]
 extern "C" fn DefaultHandler() -> ! {
-    semihosting::eprintln!("no handler for interrupt {}", mcause::read().code());
-    exit(FAULT)
+    fault::end(format_args!("no handler for interrupt {}", mcause::read().code()), None)
 }

@@ -1,0 +1,76 @@
+//! A write past the end of a private heap, which the memory protection unit stops before it hits a neighbour.
+//!
+//! The program ends well only by the fault that it provokes, at the address where the guard is.
+
+#![no_main]
+#![cfg_attr(target_os = "none", no_std)]
+
+use core::alloc::Layout;
+
+use terrace::{CriticalSectionHeap, Mpu};
+use terrace_board::{NAME, expect_fault, println};
+
+static HEAP: CriticalSectionHeap = CriticalSectionHeap::new();
+
+/// Bytes of the driver's heap, and of each guard.
+const DRIVER: usize = 1024;
+const GUARD: usize = 32;
+
+terrace_board::entry!(main);
+
+fn main() {
+    terrace::init!(HEAP, 16 * 1024).expect("the heap is claimed once");
+    // SAFETY: all code of this program runs privileged, and nothing else of it uses the unit.
+    let mpu = match unsafe { Mpu::enable() } {
+        Ok(mpu) => mpu,
+        Err(error) => {
+            println!("{error} on {NAME}: nothing to see here");
+            return;
+        }
+    };
+    let regions = mpu.free_regions();
+
+    // Guards come and go with their heaps, and so does what they guarded: all of it is ordinary memory again.
+    for _ in 0..100 {
+        let short = HEAP
+            .private_heap(DRIVER)
+            .guarded(mpu, GUARD)
+            .create()
+            .expect("there is room");
+        assert_eq!(mpu.free_regions(), regions - 2);
+        drop(short);
+        assert_eq!(mpu.free_regions(), regions);
+    }
+    let whole = HEAP.private_heap(8 * 1024).create().expect("there is room");
+    let numbers = whole.alloc(Layout::new::<[u32; 2000]>()).expect("there is room");
+    // SAFETY: the block is ours, and as long as that.
+    unsafe { numbers.cast::<[u32; 2000]>().write_volatile([7; 2000]) };
+    drop(whole);
+
+    // A driver's heap between guards, and the block in it that ends where it ends.
+    let driver = HEAP
+        .private_heap(DRIVER)
+        .guarded(mpu, GUARD)
+        .create_local()
+        .expect("there is room");
+    let [low, high] = driver.guards().expect("it was made with guards");
+    println!("{NAME}: {regions} regions; a heap between guards at {low:#x?} and {high:#x?}");
+    let bytes = high.start - low.end - 16; // all of it but a header
+    let buffer = driver
+        .alloc(Layout::array::<u8>(bytes).expect("a small array"))
+        .expect("it is empty");
+    assert_eq!(
+        (buffer.addr().get() - 16, buffer.addr().get() + bytes),
+        (low.end, high.start)
+    );
+
+    // The driver fills its buffer, and does not stop where that ends.
+    expect_fault(high.clone());
+    let mut next = buffer.as_ptr();
+    loop {
+        assert!(next.addr() <= high.start, "written into the guard");
+        // SAFETY: up to the buffer's end this is the buffer; there, the processor refuses it, and the program ends.
+        unsafe { next.write_volatile(0x5A) };
+        next = next.wrapping_add(1);
+    }
+}
