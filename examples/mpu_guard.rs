@@ -7,7 +7,7 @@
 
 use core::alloc::Layout;
 
-use terrace::{CriticalSectionHeap, Mpu};
+use terrace::{CriticalSectionHeap, GuardError, Mpu, NoLock, PrivateHeap, PrivateHeapError};
 use terrace_board::{NAME, expect_fault, println};
 
 static HEAP: CriticalSectionHeap = CriticalSectionHeap::new();
@@ -15,6 +15,57 @@ static HEAP: CriticalSectionHeap = CriticalSectionHeap::new();
 /// Bytes of the driver's heap, and of each guard.
 const DRIVER: usize = 1024;
 const GUARD: usize = 32;
+
+/// Guards come and go with their heaps, and what they guarded is ordinary memory again.
+fn come_and_go(mpu: Mpu) {
+    let regions = mpu.free_regions();
+    for _ in 0..100 {
+        let short = guarded(mpu, GUARD).expect("there is room");
+        assert_eq!(mpu.free_regions(), regions - 2);
+        drop(short);
+        assert_eq!(mpu.free_regions(), regions);
+    }
+    let whole = HEAP.private_heap(8 * 1024).create().expect("there is room");
+    let numbers = whole.alloc(Layout::new::<[u32; 2000]>()).expect("there is room");
+    // SAFETY: the block is ours, and as long as that.
+    unsafe { numbers.cast::<[u32; 2000]>().write_volatile([7; 2000]) };
+
+    // A part of any memory that is not in use can be guarded.
+    // SAFETY: the block is ours, and nobody uses it.
+    let guard = unsafe { mpu.guard_within(numbers.as_ptr(), 1000) }.expect("a region is free");
+    let addresses = guard.addresses();
+    assert!(addresses.len() >= 256 && addresses.start >= numbers.addr().get());
+    assert!(addresses.end <= numbers.addr().get() + 1000);
+}
+
+/// Without guards as asked for there is no private heap, and nothing is lost.
+fn run_out(mpu: Mpu) {
+    let (load, regions) = (HEAP.load(), mpu.free_regions());
+    for bytes in [0, 16, 33, 96] {
+        let error = guarded(mpu, bytes).err();
+        assert_eq!(error, Some(PrivateHeapError::Guard(GuardError::Size { bytes })));
+    }
+    let mut heaps = [const { None }; 8];
+    let mut made = heaps.iter_mut();
+    let error = loop {
+        match guarded(mpu, GUARD) {
+            Ok(heap) => *made.next().expect("a unit with 16 regions at most") = Some(heap),
+            Err(error) => break error,
+        }
+    };
+    println!("refused: {error}");
+    assert_eq!(
+        error,
+        PrivateHeapError::Guard(GuardError::NoRegion { regions: mpu.regions() })
+    );
+    drop(heaps);
+    assert_eq!((HEAP.load(), mpu.free_regions()), (load, regions));
+}
+
+/// A private heap with guards of so many bytes.
+fn guarded(mpu: Mpu, bytes: usize) -> Result<PrivateHeap<'static, NoLock>, PrivateHeapError> {
+    HEAP.private_heap(DRIVER).guarded(mpu, bytes).create_local()
+}
 
 terrace_board::entry!(main);
 
@@ -28,33 +79,13 @@ fn main() {
             return;
         }
     };
-    let regions = mpu.free_regions();
-
-    // Guards come and go with their heaps, and so does what they guarded: all of it is ordinary memory again.
-    for _ in 0..100 {
-        let short = HEAP
-            .private_heap(DRIVER)
-            .guarded(mpu, GUARD)
-            .create()
-            .expect("there is room");
-        assert_eq!(mpu.free_regions(), regions - 2);
-        drop(short);
-        assert_eq!(mpu.free_regions(), regions);
-    }
-    let whole = HEAP.private_heap(8 * 1024).create().expect("there is room");
-    let numbers = whole.alloc(Layout::new::<[u32; 2000]>()).expect("there is room");
-    // SAFETY: the block is ours, and as long as that.
-    unsafe { numbers.cast::<[u32; 2000]>().write_volatile([7; 2000]) };
-    drop(whole);
+    come_and_go(mpu);
+    run_out(mpu);
 
     // A driver's heap between guards, and the block in it that ends where it ends.
-    let driver = HEAP
-        .private_heap(DRIVER)
-        .guarded(mpu, GUARD)
-        .create_local()
-        .expect("there is room");
+    let driver = guarded(mpu, GUARD).expect("there is room");
     let [low, high] = driver.guards().expect("it was made with guards");
-    println!("{NAME}: {regions} regions; a heap between guards at {low:#x?} and {high:#x?}");
+    println!("{NAME}: a heap between guards at {low:#x?} and {high:#x?}");
     let bytes = high.start - low.end - 16; // all of it but a header
     let buffer = driver
         .alloc(Layout::array::<u8>(bytes).expect("a small array"))

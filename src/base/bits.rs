@@ -33,13 +33,14 @@ impl Bits {
         len.div_ceil(WORD_BITS as usize) * size_of::<u32>()
     }
 
-    /// Makes a table at `words` with every bit set.
+    /// Makes a table at `words` with every bit as `value` says.
     ///
     /// # Safety
     /// `words` is aligned and valid for writes of [`Bits::bytes`]`(len)` bytes, which nothing else uses from now on.
-    pub(crate) unsafe fn init(words: *mut u32, len: usize) -> Bits {
+    pub(crate) unsafe fn init(words: *mut u32, len: usize, value: bool) -> Bits {
+        let word = if value { u32::MAX } else { 0 };
         // SAFETY: the caller vouches for the bytes; `bytes` is a multiple of the word size.
-        unsafe { fill(words, Bits::bytes(len) / size_of::<u32>(), u32::MAX) };
+        unsafe { fill(words, Bits::bytes(len) / size_of::<u32>(), word) };
         Bits { words }
     }
 
@@ -105,6 +106,25 @@ impl Bits {
         }
     }
 
+    /// Calls `visit` with each bit that is set, in order. O(len / 32 + bits that are set).
+    ///
+    /// # Safety
+    /// `len` is at most the table's length; `visit` does not change the table.
+    #[cfg(feature = "private-heaps")]
+    pub(crate) unsafe fn each_set(self, len: u32, mut visit: impl FnMut(u32)) {
+        for index in 0..len.div_ceil(WORD_BITS) {
+            // SAFETY: TABLE: the word exists and is initialised.
+            let mut word = unsafe { *self.words.add(index as usize) };
+            while word != 0 {
+                let at = index * WORD_BITS + word.trailing_zeros();
+                if at < len {
+                    visit(at);
+                }
+                word &= word - 1;
+            }
+        }
+    }
+
     /// The table as a bit slice, for work outside of the hot paths.
     ///
     /// # Safety
@@ -152,6 +172,13 @@ mod tests {
                     x.set_range(from, to);
                     (from..to).for_each(|at| y.set(at));
                     assert!((from..to).all(|at| x.get(at)));
+                    #[cfg(feature = "private-heaps")]
+                    {
+                        let mut set = std::vec::Vec::new();
+                        x.each_set(160, |at| set.push(at));
+                        assert!(set.iter().copied().eq(from..to));
+                        x.each_set(from, |at| panic!("{at} is set"));
+                    }
                     assert_eq!(x.as_slice(160).count_ones(), (to - from) as usize);
                     x.clear(from);
                     assert!(!x.get(from));

@@ -104,8 +104,8 @@ impl Mpu {
         })
     }
 
-    /// Puts the largest guard that there can be inside of `bytes` bytes at `start`: half of them or more, a quarter at the
-    /// worst. O(regions + log bytes). From interrupts: yes.
+    /// Puts the largest guard that there can be inside of `bytes` bytes at `start`, a quarter of them at least, if it is not too
+    /// small. O(regions + log bytes). From interrupts: yes.
     ///
     /// # Errors
     /// Not even the smallest guard fits, or all regions are in use.

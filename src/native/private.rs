@@ -155,16 +155,12 @@ impl Private {
         // SAFETY: the caller gives the bytes of two tables of so many bits, and those of the area.
         unsafe {
             let words = tables.cast::<u32>();
-            let live = Bits::init(words, granules);
-            let freed = Bits::init(words.byte_add(Bits::bytes(granules)), granules);
-            live.as_slice(granules).fill(false);
-            freed.as_slice(granules).fill(false);
             Private {
                 holes: Holes::new(area, bytes),
                 area,
                 granules: granules as u32,
-                live,
-                freed,
+                live: Bits::init(words, granules, false),
+                freed: Bits::init(words.byte_add(Bits::bytes(granules)), granules, false),
                 counts: Counts::default(),
             }
         }
@@ -305,18 +301,17 @@ impl Private {
     /// Calls `visit` with the address of each block, in order, and with what its header says, if that was not overwritten.
     /// O(area / 256 + blocks).
     pub(crate) fn each(&self, mut visit: impl FnMut(usize, Option<Live>)) {
-        let granules = self.granules as usize;
-        // SAFETY: the table has so many bits, and no other reference into it is made here.
-        let live = unsafe { self.live.as_slice(granules) };
-        for at in live.iter_ones() {
+        let visit = |at: u32| {
             // SAFETY: the bit is set, and a header that was not overwritten has the site that was written to it.
             let found = unsafe {
-                self.header(at as u32).map(|header| Live {
+                self.header(at).map(|header| Live {
                     size: header.size,
                     site: header.site.as_ref(),
                 })
             };
-            visit(self.area.addr() + at * GRANULE, found);
-        }
+            visit(self.area.addr() + at as usize * GRANULE, found);
+        };
+        // SAFETY: the table has so many bits; all that changes it takes `self` exclusively.
+        unsafe { self.live.each_set(self.granules, visit) };
     }
 }

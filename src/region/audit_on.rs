@@ -52,15 +52,12 @@ impl Audit {
         let len = granules as usize + 2;
         // SAFETY: the caller gives the bytes of two tables of `len` bits; nothing refers to them yet.
         unsafe {
-            let audit = Audit {
-                starts: Bits::init(words, len),
-                ends: Bits::init(words.byte_add(Bits::bytes(len)), len),
+            Audit {
+                starts: Bits::init(words, len, false),
+                ends: Bits::init(words.byte_add(Bits::bytes(len)), len, false),
                 len,
                 used: 0,
-            };
-            audit.starts.as_slice(len).fill(false);
-            audit.ends.as_slice(len).fill(false);
-            audit
+            }
         }
     }
 

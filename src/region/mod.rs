@@ -105,7 +105,7 @@ impl Region {
             start.cast::<Header>().write(geometry.header(tag));
             self.base = start.add(geometry.base_offset).cast();
             self.base_offset = geometry.base_offset as u32;
-            self.bits = Bits::init(start.add(geometry.bits_offset).cast(), geometry.bit_count());
+            self.bits = Bits::init(start.add(geometry.bits_offset).cast(), geometry.bit_count(), true);
             self.audit = Audit::init(start.add(geometry.audit_offset).cast(), geometry.granules);
             self.granules = geometry.granules;
             self.fresh = if zeroed { 1 } else { u32::MAX };
