@@ -399,7 +399,7 @@ fn b3_errors_and_figures_say_what_is_wrong() {
         let used = HEADER + 40;
         assert_eq!(
             private.stats().to_string(),
-            format!("{used} of 1024 bytes in 1 blocks, peak {used}")
+            format!("{used} of 1024 bytes in 1 block, peak {used}")
         );
     });
 }

@@ -58,6 +58,7 @@ impl fmt::Display for PrivateStats {
             blocks,
             ..
         } = self;
-        write!(f, "{used} of {capacity} bytes in {blocks} blocks, peak {peak}")
+        let plural = if *blocks == 1 { "" } else { "s" };
+        write!(f, "{used} of {capacity} bytes in {blocks} block{plural}, peak {peak}")
     }
 }
