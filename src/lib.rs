@@ -44,7 +44,7 @@
 //! | feature | default | what |
 //! |---|---|---|
 //! | `critical-section` | yes | [`CriticalSectionHeap`]: the lock is a critical section, whose implementation the firmware links |
-//! | `spin` | | [`SpinHeap`]: a spin lock, for hosts and several cores |
+//! | `spin` | | [`SpinHeap`]: a spin lock, for hosts and several cores; [`FairSpin`]: one with bounded waiting |
 //! | `derive` | yes | `#[derive(Trace)]` for the types of managed objects |
 //! | `defmt` | | `defmt::Format` on every public type, and a sink for events |
 //! | `allocator-api2` | | `Allocator` of that crate for `&Heap` |
@@ -106,7 +106,7 @@ pub use base::guard::{GuardError, NoMpu, largest_guard};
 pub use base::lock::CriticalSection;
 pub use base::lock::NoLock;
 #[cfg(feature = "spin")]
-pub use base::lock::Spin;
+pub use base::lock::{FairSpin, Spin};
 #[cfg(feature = "mpu")]
 pub use base::mpu::{Guard, Mpu};
 pub use gc::event::{ArenaEvent, ArenaSink, Clock, CollectionCause, REMEMBERED, Reason};

@@ -4,12 +4,17 @@
 //! |---|---|---|
 //! | [`CriticalSection`] | `critical-section` | bare metal: interrupts may allocate |
 //! | [`Spin`] | `spin` | hosts and several cores; on bare metal only where no interrupt allocates |
+//! | [`FairSpin`] | `spin` | several cores where none may wait for long, each with nothing else to run; interrupts as above |
 //! | [`NoLock`] | always | one thread of control; makes the heap `!Sync` |
 
 use core::{cell::Cell, marker::PhantomData};
 use lock_api::RawMutex;
 
-/// A spin lock. Feature `spin`.
+#[cfg(feature = "spin")]
+pub use super::fair::FairSpin;
+
+/// A spin lock: who looks at the right moment gets it, so there is no bound to how long one core waits. Where there must be
+/// one, there is [`FairSpin`]. Feature `spin`.
 #[cfg(feature = "spin")]
 pub type Spin = spin::Mutex<()>;
 

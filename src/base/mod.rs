@@ -6,6 +6,8 @@ pub(crate) mod atomic;
 pub(crate) mod bits;
 pub mod core_id;
 pub mod criticality;
+#[cfg(feature = "spin")]
+pub mod fair;
 pub mod fault;
 #[cfg_attr(terrace_small, path = "fill_small.rs")]
 pub(crate) mod fill;
