@@ -10,14 +10,20 @@
 //! A fast operation takes its slot's lock and nothing else. A slow one takes the shared lock as well, always in this
 //! order; with one slot, the slot's lock guards the shared part too. Whoever needs the whole takes all slots in order.
 
+mod admit;
 mod allocator;
 pub mod arenas;
+mod at;
 mod checked;
 pub(crate) mod claim;
+pub mod criticality;
+pub mod external;
 pub mod gc_manager;
 mod global;
 pub mod handlers;
 pub mod host;
+mod limits;
+pub mod load;
 pub mod map;
 mod observe;
 mod operate;
@@ -29,6 +35,8 @@ mod segments;
 mod side;
 pub mod stats;
 pub mod wait;
+
+pub use at::HeapAt;
 
 use core::cell::UnsafeCell;
 use core::marker::PhantomData;
@@ -109,6 +117,8 @@ struct Shared {
     is_low_untold: bool,
     /// With several contexts: the load has reached the watermark, unless other contexts hold enough of it.
     is_doubtful: bool,
+    /// Granules that arenas hold.
+    managed: usize,
     /// The arenas, each of which leads to the next.
     arenas: *const Parking,
     /// How soon they collect.
@@ -132,6 +142,7 @@ impl Shared {
         is_post_untold: false,
         is_low_untold: false,
         is_doubtful: false,
+        managed: 0,
         arenas: ptr::null(),
         pace: Pace::Neutral,
         is_collecting: false,

@@ -88,6 +88,7 @@ pub use arena::finalize::Finalize;
 pub use arena::finalizers::Finalizers;
 pub use arena::gc::Gc;
 pub use arena::handle::{Pinned, Root, Weak};
+pub use arena::limits::CriticalityError;
 pub use arena::map::ArenaMap;
 pub use arena::native::NativeBytes;
 pub use arena::segments::{GapInfo, Gaps, SegmentInfo, Segments};
@@ -102,6 +103,7 @@ pub use base::criticality::Criticality;
 pub use base::fault::{Fault, FaultKind};
 #[cfg(feature = "mpu")]
 pub use base::guard::{GuardError, NoMpu, largest_guard};
+pub use base::limits::{LimitError, Limits};
 #[cfg(feature = "critical-section")]
 pub use base::lock::CriticalSection;
 pub use base::lock::NoLock;
@@ -119,20 +121,24 @@ pub use heap::SpinHeap;
 pub use heap::arenas::Collected;
 #[doc(hidden)]
 pub use heap::claim::Memory;
-pub use heap::gc_manager::{GcStats, LimitsError};
+pub use heap::criticality::{Denier, Failure, MemoryRequest, RequestError, ReserveError, Verdict, Veto};
+pub use heap::external::NeedsHook;
+pub use heap::gc_manager::{GcStats, StartupError};
 pub use heap::handlers::GcHooks;
+pub use heap::load::{HostLoad, LoadOverride, MemoryLoad};
 pub use heap::map::Map;
 pub use heap::poll::Polled;
 #[cfg(feature = "private-heaps")]
 pub use heap::private::{LeakSite, Leaks, NewPrivateHeap, PrivateError, PrivateHeap, PrivateHeapError, PrivateStats};
 pub use heap::stats::Stats;
 pub use heap::wait::{WaitError, WhenLow};
-pub use heap::{Heap, LocalHeap};
+pub use heap::{Heap, HeapAt, LocalHeap};
 pub use native::pool::Steps;
 pub use notify::budget::Budget;
 #[cfg(feature = "defmt")]
 pub use notify::event::defmt_sink;
 pub use notify::event::{Event, Sink};
+pub use notify::external::{EXTERNALS, ExternalError};
 pub use notify::handler::{GC_HANDLERS, GcEvent, GcType, HandlerError, Trigger};
 pub use notify::load::Load;
 pub use notify::table::{CALLBACKS, CallbackError};

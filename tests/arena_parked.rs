@@ -386,11 +386,11 @@ fn b7_startup_limits_are_set_once() {
     let heap = heap(512 << 10);
     for (segment, young) in [(1023, 4096), (4096, 0), (usize::MAX, 4096)] {
         let error = heap.set_startup_limits(segment, young).unwrap_err();
-        assert!(matches!(error, LimitsError::OutOfRange { least: 1024, .. }), "{error}");
+        assert!(matches!(error, StartupError::OutOfRange { least: 1024, .. }), "{error}");
     }
     let mut before = Arena::<There>::branded(heap).unwrap();
     heap.set_startup_limits(4 << 10, 8 << 10).unwrap();
-    assert_eq!(heap.set_startup_limits(8 << 10, 8 << 10), Err(LimitsError::AlreadySet));
+    assert_eq!(heap.set_startup_limits(8 << 10, 8 << 10), Err(StartupError::AlreadySet));
     let mut arena = Arena::<Here>::branded(heap).unwrap();
     let segment = |segments: &mut dyn Iterator<Item = SegmentInfo>| segments.next().unwrap().bytes;
     arena.enter(|cx| {

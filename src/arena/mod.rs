@@ -28,6 +28,7 @@ pub(crate) mod finalize;
 pub(crate) mod finalizers;
 pub(crate) mod gc;
 pub(crate) mod handle;
+pub(crate) mod limits;
 pub(crate) mod map;
 pub(crate) mod native;
 mod pin;

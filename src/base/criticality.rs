@@ -15,3 +15,10 @@ pub enum Criticality {
     #[default]
     Process = 2,
 }
+
+impl Criticality {
+    /// All of them, the least critical one first.
+    pub(crate) const ALL: [Criticality; Self::COUNT] = [Criticality::Task, Criticality::Domain, Criticality::Process];
+
+    pub(crate) const COUNT: usize = Criticality::Process as usize + 1;
+}

@@ -16,6 +16,7 @@ pub(crate) mod granule;
 pub mod guard;
 #[cfg_attr(not(terrace_cortex_m), path = "interrupt_none.rs")]
 mod interrupt;
+pub mod limits;
 pub mod lock;
 #[cfg(feature = "mpu")]
 #[cfg_attr(not(terrace_pmsa), path = "mpu_none.rs")]

@@ -98,6 +98,11 @@ impl Budget {
         };
     }
 
+    /// Makes generation 2 due when a collection is.
+    pub(super) fn expire(&mut self) {
+        self.limit = 0;
+    }
+
     /// The generation to be collected when `held` granules are held.
     pub(super) fn generation(&self, held: usize) -> u8 {
         if held >= self.limit {

@@ -205,6 +205,9 @@ impl Collector {
         if !self.reserve_tables(self.segments.len() + 1, self.handles.pins()) {
             return None;
         }
+        if !self.limits.admit(self.held, granules) {
+            return None;
+        }
         let block = self.source.take(Collector::segment_layout(granules)?, None);
         if block.is_null() {
             return None;
@@ -238,6 +241,9 @@ impl Collector {
         }
         self.young += granules as usize;
         self.held += granules as usize * GRANULE;
+        if self.limits.is_reached(self.held, granules) {
+            self.make_due(granules);
+        }
         index
     }
 }

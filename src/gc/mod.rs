@@ -40,6 +40,7 @@ pub(crate) mod generation;
 pub(crate) mod handle;
 mod intern;
 mod large;
+pub(crate) mod limit;
 mod mark;
 #[cfg_attr(feature = "names", path = "name_on.rs")]
 #[cfg_attr(not(feature = "names"), path = "name_off.rs")]
@@ -131,6 +132,7 @@ pub(crate) struct Collector {
     pub(crate) large: u32,
     /// Granules of the smallest object that gets a segment of its own, but moves as others do.
     pub(super) own: u32,
+    pub(crate) limits: limit::Limit,
     /// Handles and charges that have outlived the arena.
     pub(crate) orphans: usize,
     /// The number of the high load that a full collection was made for.
@@ -204,7 +206,7 @@ impl Collector {
             budget.limit_young(limits.young);
         }
         // SAFETY: the caller's. All fields that are not written below are valid if they are zeros: the context, the observer and
-        // `pinning` are none then, and sums and counters are 0.
+        // `pinning` are none then, as are limits, and sums and counters are 0.
         unsafe {
             fill(place.cast(), size_of::<Collector>(), 0);
             (&raw mut (*place).space).write(space);

@@ -8,6 +8,7 @@ use core::ptr::NonNull;
 use super::event::CollectionCause;
 use super::generation::Generation;
 use super::parking::Parking;
+use crate::base::criticality::Criticality;
 use crate::region::End;
 
 /// What an arena tells its heap, outside of all locks.
@@ -118,4 +119,10 @@ pub unsafe trait Source {
     /// What the host has set for new arenas.
     #[doc(hidden)]
     fn startup_limits(&self) -> Option<StartupLimits>;
+
+    /// The same memory, for requests of this criticality; nothing if there is no memory for the door itself.
+    #[doc(hidden)]
+    fn door(&'static self, criticality: Criticality) -> Option<&'static dyn Source>
+    where
+        Self: Sized;
 }

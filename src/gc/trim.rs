@@ -32,7 +32,8 @@ impl Collector {
             let end = segments[index].start;
             let segment = &mut segments[index - 1];
             let more = (end - segment.end) as usize * GRANULE;
-            if more == 0 || !segment.is_compactable(OLDEST) {
+            let is_within = self.limits.admit(self.held, (more / GRANULE) as u32);
+            if more == 0 || !is_within || !segment.is_compactable(OLDEST) {
                 continue;
             }
             // SAFETY: SEGMENT: it is a block of this layout. SPACE: what it gets starts and ends at bricks, and its entries are

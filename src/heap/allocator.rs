@@ -5,33 +5,33 @@
 
 #[cfg(any(feature = "allocator-api2", feature = "nightly"))]
 macro_rules! implement {
-    ($($trait:ident)::+, $($error:ident)::+) => {
+    ($owner:ident, $target:ty, $($trait:ident)::+, $($error:ident)::+) => {
         // SAFETY: a block stays valid until it is freed, since the heap is borrowed for as long as any allocator is in
         // use, and copies of the reference are the same heap. The rest is as for `GlobalAlloc`.
-        unsafe impl<L, C, const CONTEXTS: usize> $($trait)::+ for &$crate::Heap<L, C, CONTEXTS>
+        unsafe impl<L, C, const CONTEXTS: usize> $($trait)::+ for $target
         where
             L: lock_api::RawMutex,
             C: $crate::CoreId,
         {
             fn allocate(&self, layout: Layout) -> Result<NonNull<[u8]>, $($error)::+> {
-                slice(Heap::allocate(self, layout), layout.size()).ok_or($($error)::+)
+                slice($owner::allocate(self, layout), layout.size()).ok_or($($error)::+)
             }
 
             fn allocate_zeroed(&self, layout: Layout) -> Result<NonNull<[u8]>, $($error)::+> {
                 if layout.size() == 0 {
-                    return slice(Heap::allocate(self, layout), 0).ok_or($($error)::+);
+                    return slice($owner::allocate(self, layout), 0).ok_or($($error)::+);
                 }
-                slice(Heap::allocate_zeroed(self, layout), layout.size()).ok_or($($error)::+)
+                slice($owner::allocate_zeroed(self, layout), layout.size()).ok_or($($error)::+)
             }
 
             unsafe fn deallocate(&self, block: NonNull<u8>, layout: Layout) {
                 // SAFETY: the caller gives the block up.
-                unsafe { Heap::release(self, block.as_ptr(), layout) };
+                unsafe { $owner::release(self, block.as_ptr(), layout) };
             }
 
             unsafe fn grow(&self, block: NonNull<u8>, old: Layout, new: Layout) -> Result<NonNull<[u8]>, $($error)::+> {
                 // SAFETY: the caller gives a block of this heap and a layout that is no smaller.
-                slice(unsafe { Heap::change(self, block.as_ptr(), old, new) }, new.size()).ok_or($($error)::+)
+                slice(unsafe { $owner::change(self, block.as_ptr(), old, new) }, new.size()).ok_or($($error)::+)
             }
 
             unsafe fn grow_zeroed(
@@ -42,7 +42,7 @@ macro_rules! implement {
             ) -> Result<NonNull<[u8]>, $($error)::+> {
                 // SAFETY: as for `grow`; the bytes behind the old size are the block's.
                 unsafe {
-                    let block = Heap::change(self, block.as_ptr(), old, new);
+                    let block = $owner::change(self, block.as_ptr(), old, new);
                     if !block.is_null() {
                         block.add(old.size()).write_bytes(0, new.size() - old.size());
                     }
@@ -52,7 +52,7 @@ macro_rules! implement {
 
             unsafe fn shrink(&self, block: NonNull<u8>, old: Layout, new: Layout) -> Result<NonNull<[u8]>, $($error)::+> {
                 // SAFETY: the caller gives a block of this heap and a layout that is no larger.
-                slice(unsafe { Heap::change(self, block.as_ptr(), old, new) }, new.size()).ok_or($($error)::+)
+                slice(unsafe { $owner::change(self, block.as_ptr(), old, new) }, new.size()).ok_or($($error)::+)
             }
         }
     };
@@ -67,12 +67,27 @@ mod implementations {
 
     use crate::base::core_id::CoreId;
     use crate::heap::Heap;
+    use crate::heap::at::HeapAt;
 
     #[cfg(feature = "allocator-api2")]
-    implement!(allocator_api2::alloc::Allocator, allocator_api2::alloc::AllocError);
+    implement!(Heap, &Heap<L, C, CONTEXTS>, allocator_api2::alloc::Allocator, allocator_api2::alloc::AllocError);
+    #[cfg(feature = "allocator-api2")]
+    implement!(
+        HeapAt,
+        HeapAt<'_, L, C, CONTEXTS>,
+        allocator_api2::alloc::Allocator,
+        allocator_api2::alloc::AllocError
+    );
 
     #[cfg(feature = "nightly")]
-    implement!(core::alloc::Allocator, core::alloc::AllocError);
+    implement!(Heap, &Heap<L, C, CONTEXTS>, core::alloc::Allocator, core::alloc::AllocError);
+    #[cfg(feature = "nightly")]
+    implement!(
+        HeapAt,
+        HeapAt<'_, L, C, CONTEXTS>,
+        core::alloc::Allocator,
+        core::alloc::AllocError
+    );
 
     fn slice(block: *mut u8, bytes: usize) -> Option<NonNull<[u8]>> {
         NonNull::new(ptr::slice_from_raw_parts_mut(block, bytes))

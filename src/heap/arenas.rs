@@ -61,8 +61,8 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
         });
     }
 
-    /// What an arena tells.
-    pub(super) fn hear(&self, notice: Notice<'_>) -> bool {
+    /// What an arena tells, whose requests are of this criticality, or of the heap's default.
+    pub(super) fn hear(&self, notice: Notice<'_>, criticality: Option<Criticality>) -> bool {
         match notice {
             Notice::IsLoaded { seen } => {
                 let (count, is_loaded) =
@@ -80,7 +80,7 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
                 let mut rescue = Rescue::from_numbers(progress.get());
                 let request = Request {
                     bytes: bytes.max(1),
-                    criticality: Criticality::default(),
+                    criticality: criticality.unwrap_or_else(|| self.enter_first(|_, shared| shared.criticality())),
                 };
                 let may_go_on = self.take_measure(&mut rescue, request);
                 progress.set(rescue.to_numbers());

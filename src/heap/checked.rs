@@ -10,8 +10,10 @@ use core::ptr;
 use lock_api::RawMutex;
 
 use super::global::move_down;
+use super::rescue::Rescue;
 use super::{Heap, Shared};
 use crate::base::core_id::CoreId;
+use crate::base::criticality::Criticality;
 use crate::base::fault::{Fault, FaultKind};
 use crate::base::granule::{GRANULE, MAX_GRANULES, granules};
 use crate::native::context::Context;
@@ -24,15 +26,11 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
             return ptr::without_provenance_mut(layout.align());
         }
         let block = self.check_and(ptr::null_mut(), |context, shared| Ok(shared.take(context, layout)));
-        if block.is_null() { self.rescue(layout) } else { block }
-    }
-
-    /// A block for `layout`, which is not empty, or null, without further measures.
-    #[inline(never)]
-    pub(super) fn attempt_checked(&self, layout: Layout) -> *mut u8 {
-        self.check_and(ptr::null_mut(), |context, shared| {
-            Ok(shared.take_unbarred(context, layout))
-        })
+        if block.is_null() {
+            self.rescue(layout, None)
+        } else {
+            block
+        }
     }
 
     /// As [`Heap::release`].
@@ -58,6 +56,23 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
     /// If the block is one of this heap with this layout, nobody else uses it.
     #[inline(never)]
     pub(super) unsafe fn change_checked(&self, block: *mut u8, old: Layout, new: Layout) -> *mut u8 {
+        // SAFETY: the caller's.
+        unsafe { self.change_checked_at(&mut Rescue::default(), block, old, new, None) }
+    }
+
+    /// As [`Heap::change_checked`], as a request of this criticality, or of the heap's default.
+    ///
+    /// # Safety
+    /// As for [`Heap::change_checked`].
+    #[inline(never)]
+    pub(super) unsafe fn change_checked_at(
+        &self,
+        rescue: &mut Rescue,
+        block: *mut u8,
+        old: Layout,
+        new: Layout,
+        criticality: Option<Criticality>,
+    ) -> *mut u8 {
         if old.size() == 0 {
             return self.allocate_checked(new);
         }
@@ -75,15 +90,20 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
         if !changed.is_null() || !is_sound {
             return changed;
         }
-        let moved = self.rescue(new);
-        if !moved.is_null() {
-            // SAFETY: both blocks are the caller's, with these layouts, and apart.
-            unsafe {
-                ptr::copy_nonoverlapping(block, moved, old.size().min(new.size()));
-                self.release_checked(block, old);
+        let mut attempt = |context: &mut Context, shared: &mut Shared| {
+            if shared.verify(block, old).is_err() {
+                return ptr::null_mut();
             }
-        }
-        moved
+            // SAFETY: the block was found to be in use, and it is the caller's.
+            unsafe {
+                let changed = shared.change(context, block, old, new);
+                if changed.is_null() && shared.pool.is_barred() {
+                    return shared.copy(context, block, old, new);
+                }
+                changed
+            }
+        };
+        self.rescue_with(rescue, new.size(), criticality, &mut attempt)
     }
 
     /// Runs `work` with the running core's context and everything locked if the heap is sound; notes the fault that this, or
@@ -181,28 +201,6 @@ impl Shared {
         }
     }
 
-    /// A block for `layout`, which is not empty, or null.
-    fn take(&mut self, context: &mut Context, layout: Layout) -> *mut u8 {
-        if self.pool.is_barred() {
-            return ptr::null_mut(); // whose request it is, `Heap::rescue` finds out
-        }
-        self.take_unbarred(context, layout)
-    }
-
-    /// As [`Shared::take`], also while a GC handler runs.
-    fn take_unbarred(&mut self, context: &mut Context, layout: Layout) -> *mut u8 {
-        let mut block = ptr::null_mut();
-        if layout.align() <= GRANULE {
-            block = context.pop(layout.size());
-        }
-        if block.is_null() {
-            block = self.serve_unbarred(context, layout.size(), layout.align());
-        }
-        // SAFETY: the block, if there is one, was handed out right now.
-        unsafe { self.note_taken(block, layout) };
-        block
-    }
-
     /// # Safety
     /// [`Shared::verify`] accepts the block with this layout, and nobody uses it any more.
     unsafe fn put_back(&mut self, context: &mut Context, block: *mut u8, layout: Layout) {
@@ -225,7 +223,11 @@ impl Shared {
         // SAFETY: the caller's block is one of this heap with the old layout. A new block is larger, and apart from it.
         unsafe {
             if !may_stay {
-                return self.copy(context, block, old, new);
+                return if self.pool.is_barred() {
+                    ptr::null_mut()
+                } else {
+                    self.copy(context, block, old, new)
+                };
             }
             let changed = self.resize(context, block, old.size(), new.size(), new.align());
             if changed.is_null() {
@@ -243,12 +245,12 @@ impl Shared {
         }
     }
 
-    /// As [`Shared::change`], always into a new block.
+    /// As [`Shared::change`], always into a new block, also while a GC handler runs.
     ///
     /// # Safety
     /// As for [`Shared::change`].
     unsafe fn copy(&mut self, context: &mut Context, block: *mut u8, old: Layout, new: Layout) -> *mut u8 {
-        let copy = self.take(context, new);
+        let copy = self.take_unbarred(context, new);
         if !copy.is_null() {
             // SAFETY: both blocks are the caller's, with these layouts, and apart.
             unsafe {
@@ -270,7 +272,7 @@ impl Shared {
             let (n, wanted) = (granules(old.size()), granules(new.size()));
             let may_join = new.align() <= GRANULE;
             let joined = if may_join {
-                self.pool.join(context, block, n, wanted)
+                self.join(context, block, n, wanted)
             } else {
                 None
             };
@@ -281,7 +283,6 @@ impl Shared {
             self.note_freed(block, old);
             self.note_taken(start, new);
             move_down(block, start, old.size());
-            self.account(context);
             self.shrink(context, start, joined, wanted);
             start
         }

@@ -95,7 +95,7 @@ impl<L: RawMutex, C, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
     pub unsafe fn extend_raw(&self, start: *mut u8, bytes: usize, tag: u8) -> Result<(), ClaimError> {
         let extra = size_of::<Region>().next_multiple_of(GRANULE);
         let geometry = Geometry::new(start as usize, bytes, extra, 0)?;
-        self.enter_all(|_, shared| {
+        self.enter_all(|all, shared| {
             shared.pool.admits(start as usize, bytes)?;
             // SAFETY: the caller gives the memory; the geometry leaves `extra` bytes behind the header for the region.
             unsafe {
@@ -105,6 +105,7 @@ impl<L: RawMutex, C, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
                 shared.pool.append(place);
             }
             shared.resized();
+            all.each(|context| shared.pool.settle(context));
             Ok(())
         })
     }
@@ -148,7 +149,10 @@ impl<L, const CONTEXTS: usize> All<'_, L, CONTEXTS> {
 impl Shared {
     /// Follows a change of the capacity.
     fn resized(&mut self) {
-        self.watch.resize(self.pool.granules() * GRANULE);
+        if self.side.is_some() {
+            self.set_floor();
+        }
+        self.watch.resize(self.scale());
         self.set_alarm();
         self.journal.claimed = true;
         self.has_news = true;

@@ -31,7 +31,7 @@ pub struct GcStats {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
-pub enum LimitsError {
+pub enum StartupError {
     /// They were set before; that is done once.
     AlreadySet,
     /// A size is not possible.
@@ -47,19 +47,19 @@ pub enum LimitsError {
     OutOfMemory,
 }
 
-impl fmt::Display for LimitsError {
+impl fmt::Display for StartupError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
-            LimitsError::AlreadySet => f.write_str("the limits were set before"),
-            LimitsError::OutOfRange { bytes, least, most } => {
+            StartupError::AlreadySet => f.write_str("the limits were set before"),
+            StartupError::OutOfRange { bytes, least, most } => {
                 write!(f, "{bytes} bytes; {least} to {most} are possible")
             }
-            LimitsError::OutOfMemory => f.write_str("no memory to remember the limits"),
+            StartupError::OutOfMemory => f.write_str("no memory to remember the limits"),
         }
     }
 }
 
-impl core::error::Error for LimitsError {}
+impl core::error::Error for StartupError {}
 
 /// The least bytes of a segment and of generation 0, and the most.
 const LEAST: usize = 1 << 10;
@@ -92,10 +92,10 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
     ///
     /// # Errors
     /// `AlreadySet` the second time, which changes nothing; `OutOfRange`, `OutOfMemory`.
-    pub fn set_startup_limits(&self, segment: usize, young: usize) -> Result<(), LimitsError> {
+    pub fn set_startup_limits(&self, segment: usize, young: usize) -> Result<(), StartupError> {
         for bytes in [segment, young] {
             if !(LEAST..=MOST).contains(&bytes) {
-                return Err(LimitsError::OutOfRange {
+                return Err(StartupError::OutOfRange {
                     bytes,
                     least: LEAST,
                     most: MOST,
@@ -103,9 +103,9 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
             }
         }
         self.enter(|context, shared| {
-            let side = shared.side(context).ok_or(LimitsError::OutOfMemory)?;
+            let side = shared.side(context).ok_or(StartupError::OutOfMemory)?;
             if side.limits.is_some() {
-                return Err(LimitsError::AlreadySet);
+                return Err(StartupError::AlreadySet);
             }
             side.limits = Some(StartupLimits { segment, young });
             Ok(())

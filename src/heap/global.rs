@@ -5,8 +5,10 @@ use core::ptr;
 
 use lock_api::RawMutex;
 
+use super::rescue::Rescue;
 use super::{Heap, Shared};
 use crate::base::core_id::CoreId;
+use crate::base::criticality::Criticality;
 use crate::base::granule::{GRANULE, granules};
 use crate::native::context::Context;
 
@@ -73,7 +75,7 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
             self.enter(serve)
         };
         let (block, is_fresh) = if block.is_null() {
-            (self.rescue(layout), false)
+            (self.rescue(layout, None), false)
         } else {
             (block, is_fresh)
         };
@@ -154,20 +156,30 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
         let joined = self.enter(|context, shared| unsafe {
             let may_join = old.align() <= GRANULE;
             let joined = if may_join {
-                shared.pool.join(context, block, n, wanted)
+                shared.join(context, block, n, wanted)
             } else {
                 None
             };
             if joined.is_none() {
                 shared.miss(context, new_size);
             }
-            shared.account(context);
             joined
         });
         let Some((start, joined)) = joined else {
             // SAFETY: the caller's; the new size is one that a layout can have.
-            return unsafe { self.move_rescued(block, old, new_size) };
+            return unsafe { self.move_rescued(&mut Rescue::default(), block, old, new_size, None) };
         };
+        // SAFETY: the caller's; `start` begins as many granules as were joined, in which the old contents lie.
+        unsafe { self.move_joined(block, old, start, joined, wanted) };
+        start
+    }
+
+    /// Moves the contents of the block down to where the joined granules start, of which `wanted` are kept.
+    ///
+    /// # Safety
+    /// [`Shared::join`] has joined them to the block, which has this layout.
+    #[inline(never)]
+    unsafe fn move_joined(&self, block: *mut u8, old: Layout, start: *mut u8, joined: usize, wanted: usize) {
         // All of it is the caller's block now, so the move needs no lock.
         // SAFETY: `start` begins at least `wanted` granules, within which the old contents lie. What is behind the new size is
         // of no worth.
@@ -175,27 +187,53 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
             move_down(block, start, old.size());
             self.enter(|context, shared| shared.shrink(context, start, joined, wanted));
         }
-        start
     }
 }
 
 impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
-    /// Moves the block to a larger one for which there was no room, if a measure makes some; else null, and it is as it was.
+    /// Makes the block larger, for which there was no room, if a measure makes some, or the criticality permits it; else null,
+    /// and it is as it was. The criticality is the heap's default if there is none.
     ///
     /// # Safety
     /// As for [`GlobalAlloc::realloc`]; the block is to grow.
     #[cold]
     #[inline(never)]
-    pub(super) unsafe fn move_rescued(&self, block: *mut u8, old: Layout, new_size: usize) -> *mut u8 {
-        // SAFETY: the caller's; a new block is larger, and apart from the old one.
+    pub(super) unsafe fn move_rescued(
+        &self,
+        rescue: &mut Rescue,
+        block: *mut u8,
+        old: Layout,
+        new_size: usize,
+        criticality: Option<Criticality>,
+    ) -> *mut u8 {
+        let (n, wanted, mut joined) = (granules(old.size()), granules(new_size), 0);
+        // SAFETY: the caller's block is one of this heap, with this layout.
+        let mut attempt = |context: &mut Context, shared: &mut Shared| unsafe {
+            let mut new_block = shared.resize(context, block, old.size(), new_size, old.align());
+            if new_block.is_null() && shared.pool.is_barred() {
+                new_block = shared.serve_quietly(context, new_size, old.align());
+            }
+            if !new_block.is_null() || old.align() > GRANULE {
+                return new_block;
+            }
+            let Some((start, granules)) = shared.join(context, block, n, wanted) else {
+                return ptr::null_mut();
+            };
+            joined = granules;
+            start
+        };
+        let new_block = self.rescue_with(rescue, new_size, criticality, &mut attempt);
+        // SAFETY: the caller's. What was joined starts at the new block, and holds the old one; any other new block is larger,
+        // and apart from it, unless it is the old one.
         unsafe {
-            let new_block = self.rescue(Layout::from_size_align_unchecked(new_size, old.align()));
-            if !new_block.is_null() {
+            if joined != 0 {
+                self.move_joined(block, old, new_block, joined, wanted);
+            } else if !new_block.is_null() && new_block != block {
                 ptr::copy_nonoverlapping(block, new_block, old.size());
                 self.release(block, old);
             }
-            new_block
         }
+        new_block
     }
 }
 
@@ -239,7 +277,8 @@ impl Shared {
                 self.shrink(context, block, n, wanted);
                 return block;
             }
-            if wanted != 0 && self.pool.extend(context, block, n, wanted) {
+            let may_extend = wanted != 0 && !self.pool.falls_short(context, wanted - n);
+            if may_extend && self.pool.extend(context, block, n, wanted) {
                 self.account(context);
                 return block;
             }
@@ -254,6 +293,27 @@ impl Shared {
             return ptr::null_mut();
         }
         self.serve_quietly(context, new_size, align)
+    }
+
+    /// Joins the free blocks on both sides to the block, for `wanted` granules, as [`Pool::join`](crate::native::pool::Pool::join)
+    /// does, unless these are more than may be taken.
+    ///
+    /// # Safety
+    /// As for `Pool::join`.
+    pub(super) unsafe fn join(
+        &mut self,
+        context: &mut Context,
+        block: *mut u8,
+        n: usize,
+        wanted: usize,
+    ) -> Option<(*mut u8, usize)> {
+        if self.pool.falls_short(context, wanted.wrapping_sub(n)) {
+            return None;
+        }
+        // SAFETY: the caller's.
+        let joined = unsafe { self.pool.join(context, block, n, wanted) };
+        self.account(context);
+        joined
     }
 
     /// Shortens the block of `n` granules to `wanted`, not 0 and not more.

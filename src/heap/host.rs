@@ -75,7 +75,7 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
     /// `OutOfRange`, `Crossed`; the old ones stay.
     pub fn set_watermarks(&self, watermarks: Watermarks) -> Result<(), WatermarkError> {
         self.enter_all(|all, shared| {
-            shared.watch.set(watermarks, shared.pool.granules() * GRANULE)?;
+            shared.watch.set(watermarks, shared.scale())?;
             shared.watch.arm();
             shared.set_alarm();
             shared.observe(all.idle());

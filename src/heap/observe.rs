@@ -78,6 +78,8 @@ impl Shared {
             idle,
             largest_free: (largest as usize) << GRANULE_SHIFT,
             peak: self.pool.peak() * GRANULE,
+            managed: self.managed * GRANULE,
+            external: self.external(),
             bookkeeping: self.pool.regions().map(|region| region.bookkeeping()).sum(),
             spans: self.pool.regions().filter(|region| region.granules() != 0).count(),
             allocations: cache_hits.wrapping_add(others),
@@ -85,6 +87,7 @@ impl Shared {
             steps,
             failures: self.journal.failures,
             last_failed: self.journal.last_failed,
+            denied: self.side_to_look_at().map_or(0, |side| side.denied),
             low_memory: self.watch.count(),
             low_memory_used: self.watch.used_at(),
         }

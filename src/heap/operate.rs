@@ -114,7 +114,11 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
                 shared.serve(context, layout.size(), layout.align())
             })
         };
-        if block.is_null() { self.rescue(layout) } else { block }
+        if block.is_null() {
+            self.rescue(layout, None)
+        } else {
+            block
+        }
     }
 
     /// # Safety
@@ -234,7 +238,9 @@ impl Shared {
     #[cfg_attr(terrace_small, inline(never))]
     pub(super) fn serve_quietly(&mut self, context: &mut Context, size: usize, align: usize) -> *mut u8 {
         let n = granules(size);
-        let block = if align <= GRANULE {
+        let block = if self.pool.falls_short(context, n) {
+            ptr::null_mut()
+        } else if align <= GRANULE {
             self.pool.allocate(context, n)
         } else {
             self.pool.allocate_aligned(context, n, align)
@@ -270,7 +276,7 @@ impl Shared {
     pub(super) fn fail(&mut self, context: &Context, bytes: usize) {
         self.journal.failed(bytes);
         self.has_news = true;
-        let used = self.taken() - context.idle() * GRANULE;
+        let used = self.watched(context.idle() * GRANULE);
         self.watch.raise(Pressure::Critical, Cause::Failure { bytes }, used);
     }
 
@@ -321,7 +327,8 @@ impl Shared {
     #[cfg_attr(not(terrace_small), inline(never))]
     #[cfg_attr(terrace_small, inline(always))]
     pub(super) fn observe(&mut self, idle: usize) {
-        if self.watch.observe(self.taken() - idle) {
+        let used = self.watched(idle);
+        if !self.is_overridden() && self.watch.observe(used) {
             self.journal.recovered |= !self.watch.is_disarmed();
             self.has_news = true;
             self.set_alarm();
@@ -332,14 +339,21 @@ impl Shared {
     #[inline(never)]
     pub(super) fn set_alarm(&mut self) {
         // Armed, the fall of free memory below this is the rise of the use to the high watermark; disarmed, its rise to this
-        // is the fall of the use to the low one.
-        let taken = if self.watch.is_disarmed() {
-            self.watch.low() / GRANULE
+        // is the fall of the use to the low one. What is in use elsewhere leaves less of either.
+        let (is_disarmed, external) = (self.watch.is_disarmed(), self.external());
+        let mark = if is_disarmed {
+            self.watch.low()
         } else {
-            self.watch.high().div_ceil(GRANULE).wrapping_sub(1)
+            self.watch.high()
         };
-        // No watermark, no alarm.
-        let alarm = self.pool.granules().saturating_sub(taken);
-        self.pool.set_alarm(alarm, self.watch.is_disarmed());
+        let alarm = match mark.checked_sub(external) {
+            _ if self.is_overridden() => return self.pool.set_alarm(0, false),
+            // No watermark, no alarm.
+            _ if self.watch.high() == 0 => 0,
+            Some(taken) if is_disarmed => self.pool.granules().saturating_sub(taken / GRANULE),
+            Some(taken) if taken != 0 => self.pool.granules().saturating_sub(taken.div_ceil(GRANULE) - 1),
+            _ => self.pool.granules() + 1,
+        };
+        self.pool.set_alarm(alarm, is_disarmed);
     }
 }

@@ -8,10 +8,10 @@
 
 use lock_api::RawMutex;
 
-use super::{Heap, Shared};
+use super::load::Follow;
+use super::{All, Heap, Shared};
 use crate::arena::finalizers::Finalizers;
 use crate::base::core_id::CoreId;
-use crate::base::granule::GRANULE;
 use crate::gc::event::CollectionCause;
 use crate::gc::generation::Generation;
 use crate::gc::parking::{Asked, Pace};
@@ -103,11 +103,16 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
         if CONTEXTS == 1 && !arenas.is_waiting() && !self.has_news() {
             return poll.polled;
         }
-        if !self.begin_poll(&mut poll) {
+        let Some(follow) = self.begin_poll(&mut poll) else {
             poll.polled.more = true;
             return poll.polled;
-        }
+        };
         let guard = EndPoll { heap: self };
+        if let Some(follow) = follow {
+            // SAFETY: it is this heap's; no lock is held here.
+            unsafe { follow(core::ptr::from_ref(self).cast()) };
+            self.enter_all(|all, shared| self.gather(all, shared, &mut poll));
+        }
         let is_done = self.poll_posts(&mut poll)
             && self.poll_collections(&mut poll)
             && Self::poll_finalizers(&mut poll, arenas)
@@ -134,30 +139,39 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
         }
     }
 
-    /// Collects what is due; tells whether no other poll is under way.
+    /// Collects what is due, unless the host is to be asked for the load before, and how; nothing if a poll is under way.
     #[inline(never)]
-    fn begin_poll(&self, poll: &mut Poll) -> bool {
+    fn begin_poll(&self, poll: &mut Poll) -> Option<Option<Follow>> {
         self.enter_all(|all, shared| {
             if shared.polling {
-                return false;
+                return None;
             }
             (shared.polling, shared.has_news) = (true, false);
-            let idle = all.idle();
-            shared.observe(idle);
-            all.each(|context| shared.pool.settle(context));
-            if let Some(level) = self.posted.take(&mut shared.post_seen) {
-                shared.is_post_untold = true;
-                let used = shared.taken() - idle;
-                shared.follow_post(level, used);
+            let follow = shared.side_if_any().and_then(|side| side.follow);
+            if follow.is_none() {
+                self.gather(all, shared, poll);
             }
-            if !shared.table.is_pending() && shared.watch.begin() {
-                shared.table.start();
-                shared.is_low_untold = true;
-                shared.want_collections();
-            }
-            poll.sink = shared.journal.sink;
-            true
+            Some(follow)
         })
+    }
+
+    /// Collects what is due.
+    #[inline(never)]
+    fn gather(&self, all: &mut All<'_, L, CONTEXTS>, shared: &mut Shared, poll: &mut Poll) {
+        let idle = all.idle();
+        shared.observe(idle);
+        all.each(|context| shared.pool.settle(context));
+        if let Some(level) = self.posted.take(&mut shared.post_seen) {
+            shared.is_post_untold = true;
+            let used = shared.watched(idle);
+            shared.follow_post(level, used);
+        }
+        if !shared.table.is_pending() && shared.watch.begin() {
+            shared.table.start();
+            shared.is_low_untold = true;
+            shared.want_collections();
+        }
+        poll.sink = shared.journal.sink;
     }
 
     fn poll_posts(&self, poll: &mut Poll) -> bool {
@@ -267,7 +281,7 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Drop for EndPoll<'_, L, C, C
     fn drop(&mut self) {
         self.heap.enter(|_, shared| {
             shared.polling = false;
-            shared.has_news |= shared.has_unfinished();
+            shared.has_news |= shared.has_unfinished() || shared.is_overridden();
         });
     }
 }
@@ -297,7 +311,7 @@ impl Shared {
     /// The low memory that callbacks are being told of, and whether the sink was not told yet.
     fn low_memory_under_way(&mut self) -> Option<(LowMemory, bool)> {
         let is_under_way = self.is_low_untold || self.table.is_pending();
-        let capacity = self.pool.granules() * GRANULE;
+        let capacity = self.scale().capacity;
         is_under_way.then(|| (self.watch.told(capacity), self.is_low_untold))
     }
 

@@ -12,6 +12,8 @@ use core::ptr;
 
 use lock_api::RawMutex;
 
+use super::admit::Trial;
+use super::criticality::Verdict;
 use super::{Heap, Shared};
 use crate::base::core_id::CoreId;
 use crate::base::criticality::Criticality;
@@ -51,7 +53,12 @@ pub(super) type Take = unsafe fn(heap: *const (), request: Request, progress: &m
 pub(super) struct Rescue {
     measure: usize,
     progress: usize,
+    /// What the host says to the request; nothing before it was asked.
+    pub verdict: Option<Verdict>,
 }
+
+/// Makes one attempt to serve a request, under the locks, also while a GC handler runs; null if there is no room.
+pub(super) type Work<'a> = &'a mut dyn FnMut(&mut Context, &mut Shared) -> *mut u8;
 
 impl Rescue {
     /// As two numbers, for whoever keeps it in another layer.
@@ -60,7 +67,16 @@ impl Rescue {
     }
 
     pub(super) fn from_numbers([measure, progress]: [usize; 2]) -> Rescue {
-        Rescue { measure, progress }
+        Rescue {
+            measure,
+            progress,
+            verdict: None,
+        }
+    }
+
+    /// Whether the host has refused the request.
+    pub(super) fn is_refused(&self) -> bool {
+        self.verdict.is_some_and(|verdict| verdict != Verdict::Allow)
     }
 }
 
@@ -76,44 +92,58 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
             if take.is_some_and(|take| unsafe { take(ptr::from_ref(self).cast(), request, &mut rescue.progress) }) {
                 return true;
             }
-            *rescue = Rescue {
-                measure: rescue.measure + 1,
-                progress: 0,
-            };
+            (rescue.measure, rescue.progress) = (rescue.measure + 1, 0);
         }
         let how = How::Now(Generation::Old, CollectionCause::Native);
         self.collect_next_of(&mut rescue.progress, how)
     }
 
-    /// A block for `layout`, which is not empty and for which there was no room; null if no measure makes any.
+    /// A block for `layout`, which is not empty and for which there was no room; null if no measure makes any. The criticality
+    /// is the heap's default if there is none.
     #[cold]
     #[inline(never)]
-    pub(super) fn rescue(&self, layout: Layout) -> *mut u8 {
-        let (has_measures, is_barred) = self.enter(|_, shared| (shared.has_measures(), shared.pool.is_barred()));
+    pub(super) fn rescue(&self, layout: Layout, criticality: Option<Criticality>) -> *mut u8 {
+        let mut attempt = |context: &mut Context, shared: &mut Shared| shared.take_unbarred(context, layout);
+        self.rescue_with(&mut Rescue::default(), layout.size(), criticality, &mut attempt)
+    }
+
+    /// Attempts something that needs `bytes`, and for which there was no room, until it succeeds or nothing can be done.
+    #[inline(never)]
+    pub(super) fn rescue_with(
+        &self,
+        rescue: &mut Rescue,
+        bytes: usize,
+        criticality: Option<Criticality>,
+        work: Work<'_>,
+    ) -> *mut u8 {
+        let (has_measures, is_barred, has_floor, default) = self.enter(|_, shared| {
+            let (is_barred, has_floor) = (shared.pool.is_barred(), shared.pool.has_floor());
+            (shared.has_measures(), is_barred, has_floor, shared.criticality())
+        });
         if !has_measures {
             return ptr::null_mut(); // the failure is noted
         }
-        if is_barred {
-            if self.is_barred() {
-                return self.refuse();
-            }
-            let block = self.attempt(layout);
-            if !block.is_null() {
-                return block;
-            }
+        if is_barred && self.is_barred() {
+            return self.refuse();
         }
-        let mut rescue = Rescue::default();
         let request = Request {
-            bytes: layout.size(),
-            criticality: Criticality::default(),
+            bytes,
+            criticality: criticality.unwrap_or(default),
         };
-        while !C::in_interrupt() && self.take_measure(&mut rescue, request) {
-            let block = self.attempt(layout);
-            if !block.is_null() {
-                return block;
+        let mut is_worth_it = is_barred || has_floor;
+        loop {
+            if is_worth_it {
+                let block = self.attempt(rescue, request, work);
+                if !block.is_null() || rescue.is_refused() {
+                    return block;
+                }
+            }
+            is_worth_it = !C::in_interrupt() && self.take_measure(rescue, request);
+            if !is_worth_it {
+                break;
             }
         }
-        self.enter(|context, shared| shared.fail(context, layout.size()));
+        self.enter(|context, shared| shared.fail(context, bytes));
         ptr::null_mut()
     }
 
@@ -127,21 +157,31 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
         ptr::null_mut()
     }
 
-    /// A block for `layout`, which is not empty, or null; also while a GC handler runs.
-    fn attempt(&self, layout: Layout) -> *mut u8 {
-        if cfg!(feature = "check") {
-            return self.attempt_checked(layout);
+    /// One attempt, as the criticality permits.
+    fn attempt(&self, rescue: &mut Rescue, request: Request, work: Work<'_>) -> *mut u8 {
+        match self.enter(|_, shared| shared.admit()) {
+            Some(admit) => {
+                let trial = Trial {
+                    rescue,
+                    request,
+                    is_arena: false,
+                    work,
+                };
+                // SAFETY: it is this heap's; no lock is held here.
+                unsafe { admit(ptr::from_ref(self).cast(), trial) }
+            }
+            None => self.run(ptr::null_mut(), work),
         }
-        self.enter(|context, shared| {
-            let mut block = ptr::null_mut();
-            if layout.align() <= GRANULE {
-                block = context.pop(layout.size());
-            }
-            if block.is_null() {
-                block = shared.serve_unbarred(context, layout.size(), layout.align());
-            }
-            block
-        })
+    }
+
+    /// Runs `work` with the running core's context and the shared part; under feature `check` if the heap is sound, or it is
+    /// `refused`.
+    pub(super) fn run<R>(&self, refused: R, work: impl FnOnce(&mut Context, &mut Shared) -> R) -> R {
+        if cfg!(feature = "check") {
+            self.check_and(refused, |context, shared| Ok(work(context, shared)))
+        } else {
+            self.enter(work)
+        }
     }
 }
 
@@ -159,5 +199,29 @@ impl Shared {
         if !self.has_measures() {
             self.fail(context, bytes);
         }
+    }
+
+    /// A block for `layout`, which is not empty, or null.
+    pub(super) fn take(&mut self, context: &mut Context, layout: Layout) -> *mut u8 {
+        if self.pool.is_barred() {
+            return ptr::null_mut(); // whose request it is, `Heap::rescue` finds out
+        }
+        self.take_unbarred(context, layout)
+    }
+
+    /// As [`Shared::take`], also while a GC handler runs.
+    pub(super) fn take_unbarred(&mut self, context: &mut Context, layout: Layout) -> *mut u8 {
+        let mut block = ptr::null_mut();
+        if layout.align() <= GRANULE {
+            block = context.pop(layout.size());
+        }
+        if block.is_null() {
+            block = self.serve_unbarred(context, layout.size(), layout.align());
+        }
+        if cfg!(feature = "check") {
+            // SAFETY: the block, if there is one, was handed out right now.
+            unsafe { self.note_taken(block, layout) };
+        }
+        block
     }
 }

@@ -9,8 +9,12 @@ use core::ptr::{self, NonNull};
 
 use lock_api::RawMutex;
 
+use super::admit::Trial;
+use super::at::HeapAt;
+use super::rescue::{Request, Rescue};
 use super::{Heap, Shared};
 use crate::base::core_id::CoreId;
+use crate::base::criticality::Criticality;
 use crate::base::granule::{GRANULE_SHIFT, granules};
 use crate::gc::parking::Parking;
 use crate::gc::source::{Notice, Source, StartupLimits};
@@ -27,11 +31,70 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
     }
 }
 
+impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
+    /// As [`Source::take`], as a request of this criticality, or of the heap's default.
+    pub(super) fn take_at(&self, layout: Layout, end: Option<End>, criticality: Option<Criticality>) -> *mut u8 {
+        let attempt = |context: &mut Context, shared: &mut Shared| {
+            let block = shared.serve_arena(context, layout, end);
+            if !block.is_null() {
+                return block;
+            }
+            // What lies idle may be all that parts the free memory.
+            shared.pool.flush(context);
+            shared.serve_arena(context, layout, end)
+        };
+        let (block, admit, default) = self.enter_first(|context, shared| {
+            let block = attempt(context, shared);
+            let admit = shared.admit().filter(|_| block.is_null() && shared.pool.has_floor());
+            (block, admit, shared.criticality())
+        });
+        let Some(admit) = admit else { return block };
+        let request = Request {
+            bytes: layout.size(),
+            criticality: criticality.unwrap_or(default),
+        };
+        let trial = Trial {
+            rescue: &mut Rescue::default(),
+            request,
+            is_arena: true,
+            work: &mut { attempt },
+        };
+        // SAFETY: it is this heap's; no lock is held here.
+        unsafe { admit(ptr::from_ref(self).cast(), trial) }
+    }
+}
+
+/// The doors of one heap, for each criticality.
+///
+/// **Invariant `DOORS`**: they lie in a block that the heap never gives back, and are not changed once they are made.
+type Doors<L, C, const CONTEXTS: usize> = [HeapAt<'static, L, C, CONTEXTS>; Criticality::COUNT];
+
 impl Shared {
+    /// Makes the doors of the heap whose shared part this is, and whose side is there; nothing if there is no memory for them.
+    fn make_doors<L: RawMutex, C: CoreId, const CONTEXTS: usize>(
+        &mut self,
+        context: &mut Context,
+        heap: &'static Heap<L, C, CONTEXTS>,
+    ) -> Option<NonNull<Doors<L, C, CONTEXTS>>> {
+        let layout = Layout::new::<Doors<L, C, CONTEXTS>>();
+        let doors = NonNull::new(self.serve_quietly(context, layout.size(), layout.align()))?;
+        if cfg!(feature = "check") {
+            // SAFETY: the pool handed the block out just now, for this layout, which is not empty.
+            unsafe { self.note_taken(doors.as_ptr(), layout) };
+        }
+        let doors = doors.cast::<Doors<L, C, CONTEXTS>>();
+        // SAFETY: the block was taken just now, for this.
+        unsafe { doors.write(Criticality::ALL.map(|criticality| HeapAt::new(heap, criticality))) };
+        self.side_if_any()?.doors = Some(doors.cast());
+        Some(doors)
+    }
+
     /// A block of the first span; null if there is none.
     fn serve_arena(&mut self, context: &mut Context, layout: Layout, end: Option<End>) -> *mut u8 {
         let (n, mut block) = (granules(layout.size()), ptr::null_mut());
-        if let Some(end) = end {
+        if let Some(end) = end
+            && !self.pool.falls_short(context, n)
+        {
             block = self.pool.allocate_at(context, end, n, layout.align());
         }
         if block.is_null() {
@@ -44,6 +107,7 @@ impl Shared {
                 // SAFETY: the pool handed the block, if there is one, out just now, for this layout, which is not empty.
                 unsafe { self.note_taken(block, layout) };
             }
+            self.managed += if block.is_null() { 0 } else { n };
             return block;
         }
         // SAFETY: the block was handed out just now, and nobody has it.
@@ -67,15 +131,7 @@ unsafe impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Source for Heap<L, C,
     }
 
     fn take(&self, layout: Layout, end: Option<End>) -> *mut u8 {
-        self.enter_first(|context, shared| {
-            let block = shared.serve_arena(context, layout, end);
-            if !block.is_null() {
-                return block;
-            }
-            // What lies idle may be all that parts the free memory.
-            shared.pool.flush(context);
-            shared.serve_arena(context, layout, end)
-        })
+        self.take_at(layout, end, None)
     }
 
     unsafe fn give_part(&self, block: *mut u8, layout: Layout, part: Range<usize>) {
@@ -86,6 +142,7 @@ unsafe impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Source for Heap<L, C,
                 if cfg!(feature = "check") {
                     shared.note_parted(block, layout, &part);
                 }
+                shared.managed -= to - from;
                 let region = &mut shared.pool.region;
                 if to - from != n {
                     region.mark(region.position_of(block as usize), n as u32);
@@ -104,7 +161,7 @@ unsafe impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Source for Heap<L, C,
     }
 
     fn tell(&self, notice: Notice<'_>) -> bool {
-        self.hear(notice)
+        self.hear(notice, None)
     }
 
     fn startup_limits(&self) -> Option<StartupLimits> {
@@ -116,10 +173,12 @@ unsafe impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Source for Heap<L, C,
         self.enter_first(|context, shared| {
             // SAFETY: the caller's block was handed out with this layout, which is a shorter one.
             unsafe {
-                let region = &mut shared.pool.region;
+                let region = &shared.pool.region;
                 let end = region.position_of(block as usize) + granules(layout.size()) as u32;
-                let is_longer = !region.is_allocated(end) && region.take_first(end, granules(more));
+                let is_free = !region.is_allocated(end) && !shared.pool.falls_short(context, granules(more));
+                let is_longer = is_free && shared.pool.region.take_first(end, granules(more));
                 if is_longer {
+                    shared.managed += granules(more);
                     shared.pool.judge_for(context);
                     shared.account(context);
                     if cfg!(feature = "check") {
@@ -129,6 +188,18 @@ unsafe impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Source for Heap<L, C,
                 }
                 is_longer
             }
+        })
+    }
+
+    fn door(&'static self, criticality: Criticality) -> Option<&'static dyn Source> {
+        self.enter_first(|context, shared| {
+            shared.side(context)?;
+            let doors = match shared.side_if_any()?.doors {
+                Some(doors) => doors.cast::<Doors<L, C, CONTEXTS>>(),
+                None => shared.make_doors(context, self)?,
+            };
+            // SAFETY: DOORS: there are as many as there are criticalities, for good, of this type of heap.
+            Some(unsafe { &doors.as_ref()[criticality as usize] } as &dyn Source)
         })
     }
 }

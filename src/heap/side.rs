@@ -3,11 +3,22 @@
 use core::alloc::Layout;
 use core::ptr::NonNull;
 
-use super::Shared;
+use lock_api::RawMutex;
+
+use super::admit::Admit;
+use super::criticality::Veto;
+use super::external::NeedsHook;
 use super::handlers::{BARS, GcHooks, Run};
+use super::load::{Follow, LoadOverride};
 use super::rescue::{Measure, Take};
+use super::{Heap, Shared};
+use crate::arena::error::OutOfMemory;
+use crate::base::core_id::CoreId;
+use crate::base::criticality::Criticality;
+use crate::base::limits::Limits;
 use crate::gc::source::StartupLimits;
 use crate::native::context::Context;
+use crate::notify::external::External;
 use crate::notify::handler::Handlers;
 use crate::notify::waker::Wakers;
 
@@ -28,6 +39,27 @@ pub(super) struct Side {
     pub wakers: Wakers,
     /// What [`Heap::set_startup_limits`](crate::Heap::set_startup_limits) has set.
     pub limits: Option<StartupLimits>,
+    /// What lets requests go below the floor; there before there is one.
+    pub admit: Option<Admit>,
+    /// Bytes that only requests more critical than `Task`, and more critical than `Domain`, may use.
+    pub reserves: [usize; Criticality::Process as usize],
+    /// What [`Heap::set_limits`] has set.
+    pub use_limits: Limits,
+    /// The criticality of requests that do not tell.
+    pub criticality: Criticality,
+    pub veto: Option<Veto>,
+    /// Requests that a reserve or the host denied; wraps.
+    pub denied: usize,
+    /// Memory in use outside of the heap.
+    pub external: External,
+    /// Bytes that may be, beside the heap's own.
+    pub allowance: usize,
+    pub needs: Option<NeedsHook>,
+    pub load_override: Option<LoadOverride>,
+    /// Makes the watch follow the override; there with it.
+    pub follow: Option<Follow>,
+    /// The heap's doors to arenas for each criticality.
+    pub doors: Option<NonNull<()>>,
 }
 
 impl Default for Side {
@@ -41,6 +73,18 @@ impl Default for Side {
             refused: 0,
             wakers: Wakers::EMPTY,
             limits: None,
+            admit: None,
+            reserves: [0; Criticality::Process as usize],
+            use_limits: Limits::NONE,
+            criticality: Criticality::default(),
+            veto: None,
+            denied: 0,
+            external: External::default(),
+            allowance: 0,
+            needs: None,
+            load_override: None,
+            follow: None,
+            doors: None,
         }
     }
 }
@@ -49,6 +93,32 @@ impl Side {
     /// Makes a measure be taken from now on.
     pub(super) fn arm(&mut self, measure: Measure, take: Take) {
         self.measures[measure as usize] = Some(take);
+    }
+}
+
+impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
+    /// Runs `work` with the host's side, which is made if there is none.
+    ///
+    /// # Errors
+    /// There is no memory for it.
+    pub(super) fn with_side<R>(&self, work: impl FnOnce(&mut Side) -> R) -> Result<R, OutOfMemory> {
+        self.enter(|context, shared| {
+            let requested = size_of::<Side>();
+            shared.side(context).map(work).ok_or(OutOfMemory { requested })
+        })
+    }
+
+    /// Makes the host's side if there is none and there is memory for it; lets `work` change what the floor follows from, and
+    /// makes that the floor.
+    pub(super) fn arrange<E>(&self, work: impl FnOnce(&mut Shared) -> Result<(), E>) -> Result<(), E> {
+        let _ = self.with_side(|side| side.admit = Some(Self::admit));
+        self.enter_all(|all, shared| {
+            work(shared)?;
+            shared.set_floor();
+            shared.follow_scale(all.idle());
+            all.each(|context| shared.pool.settle(context));
+            Ok(())
+        })
     }
 }
 
@@ -73,5 +143,11 @@ impl Shared {
     pub(super) fn side_if_any(&mut self) -> Option<&mut Side> {
         // SAFETY: SIDE: it lives, and the exclusive reference to the shared part makes this one exclusive.
         self.side.map(|mut side| unsafe { side.as_mut() })
+    }
+
+    /// The host's side, to look at.
+    pub(super) fn side_to_look_at(&self) -> Option<&Side> {
+        // SAFETY: SIDE: it lives, and the reference to the shared part keeps it from being changed.
+        self.side.map(|side| unsafe { side.as_ref() })
     }
 }

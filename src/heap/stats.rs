@@ -23,6 +23,10 @@ pub struct Stats {
     pub largest_free: usize,
     /// The most bytes that were ever out of the buckets, in use or idle.
     pub peak: usize,
+    /// Bytes of `used` that arenas hold in segments and tables.
+    pub managed: usize,
+    /// Bytes in use outside of the heap, as [`Heap::acquired`](crate::Heap::acquired) was told.
+    pub external: usize,
     /// Bytes of bookkeeping inside the spans.
     pub bookkeeping: usize,
     /// Spans.
@@ -37,6 +41,9 @@ pub struct Stats {
     pub failures: usize,
     /// The size of the last request that failed, in bytes.
     pub last_failed: usize,
+    /// Requests that a reserve or the host denied; those of [`Heap::allocate_critical`](crate::Heap::allocate_critical) that a
+    /// reserve did are among the failed ones, too.
+    pub denied: usize,
     /// How often the low-memory callbacks became due.
     pub low_memory: u32,
     /// The bytes in use when they became due last; 0 if they never did.

@@ -9,7 +9,6 @@ use lock_api::RawMutex;
 
 use super::{Heap, Shared};
 use crate::base::core_id::CoreId;
-use crate::base::granule::GRANULE;
 use crate::notify::LowMemory;
 use crate::notify::waker::{WAITERS, Wakers};
 
@@ -129,7 +128,7 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Drop for WhenLow<'_, L, C, C
 impl Shared {
     /// The low memory that callbacks were told of last, if that was after the one of this number.
     fn low_memory_since(&mut self, seen: u32) -> Option<LowMemory> {
-        let capacity = self.pool.granules() * GRANULE;
+        let capacity = self.scale().capacity;
         (self.watch.told_count() != seen).then(|| self.watch.told(capacity))
     }
 }

@@ -10,10 +10,11 @@
 //! 6. null
 //!
 //! **Plentiful** means that one free block of at least half of the first span is left (a quarter, if the span is large)
-//! and that free memory is above the alarm level. As long as it lasts, fragmentation cannot hurt, so contexts are open:
-//! frees are cached and chunks are taken; what may be cached is a part of that block. When it is used up, contexts close:
-//! every free is joined with its neighbours at once, requests are cut exactly from the block that suits density best, and
-//! operations that are cheap otherwise drain one cached block each. So no operation does more than a fixed amount of work.
+//! and that free memory is above the alarm level and the floor (see `floor.rs`). As long as it lasts, fragmentation cannot
+//! hurt, so contexts are open: frees are cached and chunks are taken; what may be cached is a part of that block. When it is
+//! used up, contexts close: every free is joined with its neighbours at once, requests are cut exactly from the block that
+//! suits density best, and operations that are cheap otherwise drain one cached block each. So no operation does more than a
+//! fixed amount of work.
 
 use core::ptr;
 
@@ -65,7 +66,7 @@ pub(crate) struct Pool {
     /// The class of free blocks that one must be left of while memory is plentiful.
     reserve: u32,
     /// Granules of a chunk.
-    quantum: u32,
+    pub(super) quantum: u32,
     contexts: u32,
     /// Whether memory is plentiful.
     plentiful: bool,
@@ -74,11 +75,16 @@ pub(crate) struct Pool {
     /// How blocks are chosen now.
     fit: Fit,
     /// Free granules below which nothing is cached, so that each change of the load is seen.
-    alarm: usize,
-    /// Free granules below which an operation takes a closer look: the alarm level, or any if it is watched.
-    notice: usize,
+    pub(super) alarm: usize,
+    /// Free granules below which an operation takes a closer look: those below which contexts are closed, or any if the load is
+    /// watched.
+    pub(super) notice: usize,
     /// The least free granules that there have been.
     least: usize,
+    /// What a request must leave free, see `floor.rs`; 0 if it need leave nothing.
+    pub(super) floor: usize,
+    /// Whether that is the floor of one request.
+    pub(super) is_lowered: bool,
     /// Granules of the spans behind the first one, free and in all.
     pub(super) free_elsewhere: usize,
     pub(super) granules_elsewhere: usize,
@@ -97,6 +103,8 @@ impl Pool {
         alarm: 0,
         notice: 0,
         least: 0,
+        floor: 0,
+        is_lowered: false,
         free_elsewhere: 0,
         granules_elsewhere: 0,
         steps: Steps {
@@ -167,7 +175,7 @@ impl Pool {
     /// Takes note that free memory fell below the alarm level, if it did. O(1).
     #[inline(always)]
     pub(crate) fn follow_alarm(&mut self, context: &mut Context) {
-        if self.plentiful && self.free() < self.alarm {
+        if self.plentiful && self.free() < self.closing() {
             self.judge_for(context);
         }
     }
@@ -176,7 +184,7 @@ impl Pool {
     /// The running context is settled by the operation under way, the others by their next one.
     pub(crate) fn set_alarm(&mut self, alarm: usize, always: bool) {
         self.alarm = alarm;
-        self.notice = if always { usize::MAX } else { alarm };
+        self.notice = if always { usize::MAX } else { self.closing() };
         self.judge();
     }
 
@@ -202,7 +210,7 @@ impl Pool {
     #[cold]
     #[inline(never)]
     pub(crate) fn judge(&mut self) {
-        self.plentiful = !self.barred && self.region.has_class(self.reserve) && self.free() >= self.alarm;
+        self.plentiful = !self.barred && self.region.has_class(self.reserve) && self.free() >= self.closing();
         self.fit = if self.plentiful && self.is_large() {
             Fit::Quick
         } else {

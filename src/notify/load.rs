@@ -15,16 +15,24 @@ pub struct Load {
 impl Load {
     /// Bytes not in use, in however many pieces.
     pub const fn free(&self) -> usize {
-        self.capacity - self.used
+        self.capacity.saturating_sub(self.used)
     }
 
-    /// Bytes in use in percent of the capacity, rounded down: 0 to 100; 0 if there is no memory.
+    /// Bytes in use in percent of the capacity, rounded down: 0 to 100, also if more is in use; 0 if there is no memory.
     pub const fn percent(&self) -> u8 {
-        if self.capacity == 0 {
+        let (used, capacity) = (self.used as u64, self.capacity as u64);
+        if capacity == 0 {
             return 0;
         }
-        // The product of two sizes may not fit a 32-bit word.
-        (self.used as u64 * 100 / self.capacity as u64) as u8
+        if used >= capacity {
+            return 100;
+        }
+        // The product need not fit the word that its factors fit.
+        if capacity <= u64::MAX / 100 {
+            (used * 100 / capacity) as u8
+        } else {
+            (used / (capacity / 100)) as u8
+        }
     }
 }
 

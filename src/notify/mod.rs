@@ -14,6 +14,7 @@
 
 pub mod budget;
 pub mod event;
+pub mod external;
 pub mod handler;
 pub mod load;
 pub(crate) mod post;
@@ -75,6 +76,13 @@ pub enum Cause {
     },
     /// The host posted it.
     Posted,
+    /// The use reached the soft limit of [`Heap::set_limits`](crate::Heap::set_limits).
+    SoftLimit,
+    /// So many bytes are needed outside of the heap, as [`Heap::needs`](crate::Heap::needs) was told.
+    External {
+        /// How many.
+        bytes: usize,
+    },
 }
 
 /// What a low-memory callback is told.

@@ -105,11 +105,22 @@ impl fmt::Display for WatermarkError {
 
 impl core::error::Error for WatermarkError {}
 
+/// What watermarks are measured against, in bytes.
+#[derive(Clone, Copy)]
+pub(crate) struct Scale {
+    /// All there is.
+    pub capacity: usize,
+    /// The use at the soft limit; `usize::MAX` if there is none.
+    pub ceiling: usize,
+}
+
 /// The watch of one heap.
 pub(crate) struct Watch {
     /// The watermarks, if they are not the default.
     own: Watermarks,
     has_own: bool,
+    /// Whether the high one is the soft limit.
+    is_limited: bool,
     /// The watermarks as bytes in use; 0 while there is no memory to watch.
     high: usize,
     low: usize,
@@ -133,6 +144,7 @@ impl Watch {
             low: Threshold::Percent(0),
         },
         has_own: false,
+        is_limited: false,
         high: 0,
         low: 0,
         disarmed: false,
@@ -144,11 +156,12 @@ impl Watch {
         told_count: 0,
     };
 
-    /// Sets the watermarks for a heap of `capacity` bytes.
+    /// Sets the watermarks.
     ///
     /// # Errors
     /// `OutOfRange`, `Crossed`.
-    pub(crate) fn set(&mut self, watermarks: Watermarks, capacity: usize) -> Result<(), WatermarkError> {
+    pub(crate) fn set(&mut self, watermarks: Watermarks, scale: Scale) -> Result<(), WatermarkError> {
+        let capacity = scale.capacity;
         let used = |threshold: Threshold| {
             threshold
                 .used(capacity)
@@ -158,30 +171,36 @@ impl Watch {
         if low >= high {
             return Err(WatermarkError::Crossed { high, low });
         }
-        (self.high, self.low) = (high, low);
         (self.own, self.has_own) = (watermarks, true);
+        self.place(scale);
         Ok(())
     }
 
-    /// Follows a change of the capacity. Watermarks in bytes that no longer fit are replaced by the default.
-    pub(crate) fn resize(&mut self, capacity: usize) {
-        if !self.place(capacity) {
+    /// Follows a change of the capacity, or of the soft limit. Watermarks in bytes that no longer fit are replaced by the default.
+    pub(crate) fn resize(&mut self, scale: Scale) {
+        if !self.place(scale) {
             self.has_own = false;
-            self.place(capacity);
+            self.place(scale);
         }
     }
 
-    /// Puts the watermarks in force where they belong in a heap of `capacity` bytes, if they can be there.
+    /// Puts the watermarks in force where they belong, if they can be there, but not above the soft limit.
     #[inline(never)]
-    fn place(&mut self, capacity: usize) -> bool {
+    fn place(&mut self, scale: Scale) -> bool {
         let watermarks = self.watermarks();
-        let (high, low) = (watermarks.high.used(capacity), watermarks.low.used(capacity));
+        let used = |threshold: Threshold| threshold.used(scale.capacity);
+        let (high, low) = (used(watermarks.high), used(watermarks.low));
         let is_possible = low < high && low.is_some();
         (self.high, self.low) = if is_possible {
             (high.unwrap_or(0), low.unwrap_or(0))
         } else {
             (0, 0)
         };
+        self.is_limited = scale.ceiling < self.high;
+        if self.is_limited {
+            let below = scale.ceiling - (scale.ceiling / 8).max(1);
+            (self.high, self.low) = (scale.ceiling, self.low.min(below));
+        }
         is_possible
     }
 
@@ -215,7 +234,12 @@ impl Watch {
     pub(crate) fn observe(&mut self, used: usize) -> bool {
         if !self.disarmed && self.high != 0 && used >= self.high {
             self.disarmed = true;
-            self.raise(Pressure::Moderate, Cause::Watermark, used);
+            let cause = if self.is_limited {
+                Cause::SoftLimit
+            } else {
+                Cause::Watermark
+            };
+            self.raise(Pressure::Moderate, cause, used);
             true
         } else if self.disarmed && used <= self.low {
             self.disarmed = false;
@@ -223,6 +247,27 @@ impl Watch {
         } else {
             false
         }
+    }
+
+    /// As [`Watch::observe`], of a load that somebody else has measured, with `used` bytes in use of the heap.
+    pub(crate) fn observe_measured(&mut self, percent: u8, available: usize, used: usize) -> bool {
+        let Watermarks { high, low } = self.watermarks();
+        let is_high = match high {
+            Threshold::Percent(mark) => percent >= mark,
+            Threshold::BytesFree(mark) => available <= mark,
+        };
+        let is_low = match low {
+            Threshold::Percent(mark) => percent <= mark,
+            Threshold::BytesFree(mark) => available >= mark,
+        };
+        let turns = if self.disarmed { is_low } else { is_high };
+        if turns {
+            self.disarmed = !self.disarmed;
+        }
+        if turns && self.disarmed {
+            self.raise(Pressure::Moderate, Cause::Watermark, used);
+        }
+        turns
     }
 
     /// Makes the callbacks due, unless they are due at this level already.
@@ -283,9 +328,14 @@ impl Watch {
 mod tests {
     use super::*;
 
+    const SCALE: Scale = Scale {
+        capacity: 1000,
+        ceiling: usize::MAX,
+    };
+
     fn watch(high: Threshold, low: Threshold) -> Watch {
         let mut watch = Watch::NEW;
-        watch.set(Watermarks { high, low }, 1000).unwrap();
+        watch.set(Watermarks { high, low }, SCALE).unwrap();
         watch
     }
 
@@ -312,7 +362,7 @@ mod tests {
     fn a7_bad_watermarks_are_refused_and_change_nothing() {
         let mut watch = watch(Threshold::Percent(80), Threshold::Percent(60));
         let old = watch.watermarks();
-        let mut set = |high, low| watch.set(Watermarks { high, low }, 1000).unwrap_err();
+        let mut set = |high, low| watch.set(Watermarks { high, low }, SCALE).unwrap_err();
         use Threshold::*;
         assert!(matches!(
             set(Percent(101), Percent(1)),
@@ -347,5 +397,43 @@ mod tests {
         );
         assert_eq!((event.load.used, event.count), (870, 1));
         assert!(!watch.begin());
+    }
+
+    #[test]
+    fn b10_the_soft_limit_is_the_high_watermark_if_that_is_higher() {
+        let mut watch = watch(Threshold::Percent(80), Threshold::Percent(60));
+        let ceiling = 400;
+        watch.resize(Scale { ceiling, ..SCALE });
+        for (used, due) in [
+            (399, false),
+            (400, true),
+            (351, false),
+            (400, false),
+            (350, false),
+            (400, true),
+        ] {
+            watch.observe(used);
+            assert_eq!(watch.begin(), due, "at {used}");
+            assert!(!due || watch.told(1000).cause == Cause::SoftLimit);
+        }
+        watch.resize(Scale { ceiling: 900, ..SCALE });
+        assert_eq!((watch.high, watch.low), (800, 600));
+    }
+
+    #[test]
+    fn b5_a_measured_load_turns_the_watch_at_its_own_thresholds() {
+        let mut watch = watch(Threshold::Percent(80), Threshold::BytesFree(500));
+        for (percent, available, due) in [
+            (79, 0, false),
+            (80, 0, true),
+            (99, 0, false),
+            (0, 499, false),
+            (90, 500, false),
+            (90, 500, true),
+        ] {
+            watch.observe_measured(percent, available, 7);
+            assert_eq!(watch.begin(), due, "{percent} %, {available} bytes");
+            assert!(!due || watch.told(1000).load.used == 7);
+        }
     }
 }
