@@ -16,12 +16,14 @@ pub mod arenas;
 mod at;
 mod checked;
 pub(crate) mod claim;
+pub mod commit;
 pub mod criticality;
 pub mod external;
 pub mod gc_manager;
 mod global;
 pub mod handlers;
 pub mod host;
+mod hosting;
 mod limits;
 pub mod load;
 pub mod map;
@@ -243,6 +245,12 @@ impl<L, const CONTEXTS: usize> All<'_, L, CONTEXTS> {
             // SAFETY: `enter_all` holds all locks as long as this value lives; only one reference is made at a time.
             visit(unsafe { &mut *slot.context.get() });
         }
+    }
+
+    /// The first context.
+    fn first(&mut self) -> &mut Context {
+        // SAFETY: `enter_all` holds all locks as long as this value lives, which is borrowed as long as the reference is used.
+        unsafe { &mut *self.slots[0].context.get() }
     }
 
     /// Bytes that the contexts hold without their being in use.

@@ -52,6 +52,7 @@
 //! | `names` | | the names of the types of managed objects are linked, for [`Cx::walk`] and [`TypeStats`] |
 //! | `private-heaps` | yes | [`PrivateHeap`]: heaps of their own in one block, destroyed at once |
 //! | `mpu` | | guards around private heaps, by the memory protection unit of ARMv7-M ([`Mpu`]); elsewhere there is none |
+//! | `std` | | `OsMemory`: a heap's memory from the operating system, on Linux |
 //! | `check` | | double free, foreign pointers, wrong layouts and overruns are found by the operation that commits them; slow |
 
 #![no_std]
@@ -98,6 +99,7 @@ pub use arena::tagged::{Tagged, TaggedSlot};
 pub use arena::trace::{Leaf, Object, Of, Plain, Rebind, Trace};
 pub use arena::types::{TypeCount, TypeStats};
 pub use arena::walk::{ObjectInfo, ObjectType, Objects};
+pub use base::available::Available;
 pub use base::core_id::{CoreId, SingleCore};
 pub use base::criticality::Criticality;
 pub use base::fault::{Fault, FaultKind};
@@ -121,16 +123,17 @@ pub use heap::SpinHeap;
 pub use heap::arenas::Collected;
 #[doc(hidden)]
 pub use heap::claim::Memory;
+pub use heap::commit::Growth;
 pub use heap::criticality::{Denier, Failure, MemoryRequest, RequestError, ReserveError, Verdict, Veto};
 pub use heap::external::NeedsHook;
 pub use heap::gc_manager::{GcStats, StartupError};
 pub use heap::handlers::GcHooks;
-pub use heap::load::{HostLoad, LoadOverride, MemoryLoad};
+pub use heap::load::{LoadOverride, MemoryLoad};
 pub use heap::map::Map;
 pub use heap::poll::Polled;
 #[cfg(feature = "private-heaps")]
 pub use heap::private::{LeakSite, Leaks, NewPrivateHeap, PrivateError, PrivateHeap, PrivateHeapError, PrivateStats};
-pub use heap::stats::Stats;
+pub use heap::stats::{HostStats, Stats};
 pub use heap::wait::{WaitError, WhenLow};
 pub use heap::{Heap, HeapAt, LocalHeap};
 pub use native::pool::Steps;
@@ -144,7 +147,11 @@ pub use notify::load::Load;
 pub use notify::table::{CALLBACKS, CallbackError};
 pub use notify::waker::WAITERS;
 pub use notify::watch::{Threshold, WatermarkError, Watermarks};
-pub use notify::{Available, Cause, LowMemory, Pressure};
+pub use notify::{Cause, LowMemory, Pressure};
+pub use region::fixed::{Bank, Banks, FixedMemory};
+pub use region::host::{Contents, HostError, HostLoad, HostMemory, MemoryInfo, MemoryState, Notifier, Protection};
+#[cfg(all(feature = "std", target_os = "linux"))]
+pub use region::os::OsMemory;
 pub use region::span::{ClaimError, MIN_SPAN};
 
 /// Implements [`Trace`], [`Of`] and [`Rebind`](trait@Rebind) for a struct or an enum with at most one lifetime, that of its slots;

@@ -341,3 +341,20 @@ fn e5_init_takes_no_name_of_the_callers_for_its_own() {
     terrace::init!(MEMORY, Memory).unwrap();
     assert!(MEMORY.stats().capacity < Memory && MEMORY.stats().capacity > Memory / 2);
 }
+
+#[test]
+fn e1_a_further_span_leaves_the_peak_what_it_was() {
+    let heap = LocalHeap::new();
+    let memory = Memory::new(64 << 10);
+    claim(&heap, memory.start(), 32 << 10).unwrap();
+    let layout = Layout::from_size_align(20 << 10, 8).unwrap();
+    // SAFETY: the layout is not empty, and the block is given back with it.
+    unsafe {
+        let block = heap.alloc(layout);
+        assert!(!block.is_null());
+        heap.dealloc(block, layout);
+    }
+    assert_eq!(heap.stats().peak, 20 << 10);
+    extend(&heap, memory.start().wrapping_add(32 << 10), 32 << 10).unwrap();
+    assert_eq!(heap.stats().peak, 20 << 10, "more memory is not more in use");
+}

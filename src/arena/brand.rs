@@ -1,8 +1,8 @@
 //! Brands: which arena a reference belongs to, as a type.
 
 use core::marker::PhantomData;
-use core::sync::atomic::{AtomicBool, Ordering};
 
+use crate::base::flag::Flag;
 use crate::gc::Collector;
 use crate::gc::parking::Parking;
 pub(super) use crate::gc::parking::Phase;
@@ -60,7 +60,7 @@ pub(super) type Window<'g, A> = PhantomData<(&'g (), fn(A) -> A)>;
 /// Whether there is an arena of a brand, and where. A detail of [`brand!`](crate::brand).
 #[doc(hidden)]
 pub struct BrandState {
-    taken: AtomicBool,
+    taken: Flag,
     pub(super) parking: Parking,
 }
 
@@ -69,30 +69,20 @@ impl BrandState {
     #[allow(clippy::new_without_default, reason = "only for the macro, in a static")]
     pub const fn new() -> BrandState {
         BrandState {
-            taken: AtomicBool::new(false),
+            taken: Flag::new(),
             parking: Parking::new(),
         }
     }
 
     /// Takes the brand; tells whether it was free.
     pub(super) fn take(&self) -> bool {
-        #[cfg(target_has_atomic = "8")]
-        return !self.taken.swap(true, Ordering::Acquire);
-        #[cfg(all(not(target_has_atomic = "8"), feature = "critical-section"))]
-        return critical_section::with(|_| {
-            let is_free = !self.taken.load(Ordering::Acquire);
-            self.taken.store(true, Ordering::Relaxed);
-            is_free
-        });
-        // Without any means to tell who comes first, nobody does.
-        #[cfg(all(not(target_has_atomic = "8"), not(feature = "critical-section")))]
-        return false;
+        self.taken.take()
     }
 
     /// Frees the brand, whose arena is no more.
     pub(super) fn release(&self) {
         self.parking.end();
-        self.taken.store(false, Ordering::Release);
+        self.taken.release();
     }
 
     #[inline(always)]

@@ -13,6 +13,7 @@ use crate::gc::Collector;
 use crate::gc::collect::Ending;
 use crate::gc::event::{CollectionCause, Moment};
 pub use crate::gc::generation::Generation;
+use crate::gc::source::Notice;
 
 /// The token of whoever works with the objects of an arena. There is one, and [`Arena::enter`](crate::Arena::enter) lends it.
 ///
@@ -92,6 +93,9 @@ impl<A: Brand> Cx<A> {
             self.collector_mut()
                 .collect(generation as u8, Ending::Decide, CollectionCause::Asked)
         };
+        if generation == Generation::Old {
+            self.settle();
+        }
     }
 
     /// Collects everything, and moves objects together as far as pinned ones permit, large ones too, so that the rest of the
@@ -103,6 +107,13 @@ impl<A: Brand> Cx<A> {
             collector.collect(Generation::Old as u8, Ending::Compact, CollectionCause::Asked);
             collector.slide_large();
         }
+        self.settle();
+    }
+
+    /// Lets the heap give back what is not needed after a full collection.
+    fn settle(&self) {
+        let source = self.collector().source;
+        source.tell(Notice::Settled);
     }
 
     /// Collects if a budget is spent.

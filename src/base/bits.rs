@@ -44,6 +44,22 @@ impl Bits {
         Bits { words }
     }
 
+    /// Makes the table longer, from `old` bits to `len`; the new ones are set.
+    ///
+    /// # Safety
+    /// The table has `old` bits; behind them are words for `len`, which nothing else uses.
+    pub(crate) unsafe fn lengthen(self, old: usize, len: usize) {
+        let width = WORD_BITS as usize;
+        let (first, end) = (old.div_ceil(width), len.div_ceil(width));
+        // SAFETY: TABLE: a word that is in part of the old table exists and is initialised; the caller gives the others.
+        unsafe {
+            if !old.is_multiple_of(width) {
+                *self.words.add(old / width) |= u32::MAX << (old % width);
+            }
+            fill(self.words.add(first), end - first, u32::MAX);
+        }
+    }
+
     /// Where the table starts.
     pub(crate) fn address(self) -> usize {
         self.words as usize

@@ -3,6 +3,7 @@
 //! Nothing here knows what a heap is.
 
 pub(crate) mod atomic;
+pub mod available;
 pub(crate) mod bits;
 pub mod core_id;
 pub mod criticality;
@@ -11,6 +12,7 @@ pub mod fair;
 pub mod fault;
 #[cfg_attr(terrace_small, path = "fill_small.rs")]
 pub(crate) mod fill;
+pub(crate) mod flag;
 pub(crate) mod granule;
 #[cfg(feature = "mpu")]
 pub mod guard;

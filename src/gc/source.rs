@@ -71,10 +71,11 @@ pub struct Collection<'a> {
 /// A heap that gives whole blocks of one span to arenas and takes them back. Every [`Heap`](crate::Heap) is one.
 ///
 /// # Safety
-/// `span` is always the same once there is one. A block from `take` lies in it, is as aligned as asked, and belongs to
-/// the caller until it is given back. All blocks may be accessed through the pointer that `span` returns.
+/// `span` is always the same once there is one; not all of it need be there. A block from `take` lies in it, is as aligned as asked,
+/// and belongs to the caller until it is given back. All blocks may be accessed through the pointer that `span` returns.
 pub unsafe trait Source {
-    /// The first byte that blocks are taken from, and how many bytes there are; nothing before the heap has memory.
+    /// The first byte that blocks are taken from, and how many bytes there are or may come to be; nothing before the heap has
+    /// memory.
     fn span(&self) -> Option<(NonNull<u8>, usize)>;
 
     /// Takes a block, of at least one byte; null if there is none. Its contents are undefined. With `end`, it lies at that end

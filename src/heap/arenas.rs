@@ -80,6 +80,7 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
                 let mut rescue = Rescue::from_numbers(progress.get());
                 let request = Request {
                     bytes: bytes.max(1),
+                    room: bytes.max(1),
                     criticality: criticality.unwrap_or_else(|| self.enter_first(|_, shared| shared.criticality())),
                 };
                 let may_go_on = self.take_measure(&mut rescue, request);
@@ -92,7 +93,10 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
                 progress.set(index);
                 is_done
             }
-            Notice::Settled => false,
+            Notice::Settled => {
+                self.settle();
+                false
+            }
             Notice::Waiting | Notice::Begin(_) | Notice::End(_) => {
                 let run = self.enter_first(|_, shared| shared.side_if_any().and_then(|side| side.run));
                 if let Some(run) = run {
@@ -176,6 +180,9 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
         let mut progress = 0;
         while self.collect_next(&mut progress, How::Now(generation, cause)) {
             result.collected += 1;
+        }
+        if generation == Generation::Old {
+            self.settle();
         }
         result
     }

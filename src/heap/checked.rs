@@ -103,7 +103,7 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
                 changed
             }
         };
-        self.rescue_with(rescue, new.size(), criticality, &mut attempt)
+        self.rescue_with(rescue, new, criticality, &mut attempt)
     }
 
     /// Runs `work` with the running core's context and everything locked if the heap is sound; notes the fault that this, or

@@ -114,20 +114,8 @@ impl<L: RawMutex, C, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
     /// As for [`Heap::claim_raw`]; if `zeroed`, every byte is zero.
     pub(crate) unsafe fn claim_span(&self, start: *mut u8, bytes: usize, zeroed: bool) -> Result<(), ClaimError> {
         let geometry = Geometry::new(start as usize, bytes, 0, CONTEXTS)?;
-        self.enter_all(|all, shared| {
-            if shared.pool.region.granules() != 0 {
-                return Err(ClaimError::AlreadyClaimed);
-            }
-            // SAFETY: the caller gives the memory; the geometry leaves room for the tables.
-            unsafe {
-                shared.pool.region.claim(start, &geometry, 0, zeroed);
-                let grant = shared.pool.open(CONTEXTS as u32);
-                all.claim_tables(start.add(geometry.cache_offset).cast(), geometry.cached, grant);
-            }
-            shared.resized();
-            all.each(|context| shared.pool.settle(context));
-            Ok(())
-        })
+        // SAFETY: the caller's.
+        self.enter_all(|all, shared| unsafe { shared.claim(all, start, &geometry, zeroed) })
     }
 }
 
@@ -147,7 +135,36 @@ impl<L, const CONTEXTS: usize> All<'_, L, CONTEXTS> {
 }
 
 impl Shared {
-    /// Follows a change of the capacity.
+    /// Makes the memory at `start`, laid out as `geometry` says, the first span.
+    ///
+    /// # Errors
+    /// `AlreadyClaimed`.
+    ///
+    /// # Safety
+    /// The geometry was made for this address, without anything behind the header, and for as many contexts. The memory is as for
+    /// [`Heap::claim_raw`], as far as it is committed; if `zeroed`, every byte of that is zero.
+    pub(super) unsafe fn claim<L, const CONTEXTS: usize>(
+        &mut self,
+        all: &mut All<'_, L, CONTEXTS>,
+        start: *mut u8,
+        geometry: &Geometry,
+        zeroed: bool,
+    ) -> Result<(), ClaimError> {
+        if self.pool.region.granules() != 0 {
+            return Err(ClaimError::AlreadyClaimed);
+        }
+        // SAFETY: the caller gives the memory; the geometry leaves room for the tables.
+        unsafe {
+            self.pool.region.claim(start, geometry, 0, zeroed);
+            let grant = self.pool.open(CONTEXTS as u32);
+            all.claim_tables(start.add(geometry.cache_offset).cast(), geometry.cached, grant);
+        }
+        self.resized();
+        all.each(|context| self.pool.settle(context));
+        Ok(())
+    }
+
+    /// Follows a change of what memory there may be.
     fn resized(&mut self) {
         if self.side.is_some() {
             self.set_floor();
@@ -156,6 +173,11 @@ impl Shared {
         self.set_alarm();
         self.journal.claimed = true;
         self.has_news = true;
+    }
+
+    /// Bytes that blocks can be made of, with what may be committed yet.
+    pub(super) fn capacity(&self) -> usize {
+        self.pool.reserved() * GRANULE
     }
 }
 

@@ -273,12 +273,16 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
             return block;
         }
         let mut attempt = |context: &mut Context, shared: &mut Shared| shared.take_unbarred(context, layout);
-        self.rescue_with(rescue, layout.size(), Some(criticality), &mut attempt)
+        self.rescue_with(rescue, layout, Some(criticality), &mut attempt)
     }
 
     /// Asks the host, if it wants to be asked; tells whether the request may be served.
     pub(super) fn is_permitted(&self, rescue: &mut Rescue, bytes: usize, criticality: Criticality) -> bool {
-        if let Some((veto, question)) = self.question(Request { bytes, criticality }) {
+        if let Some((veto, question)) = self.question(Request {
+            bytes,
+            room: bytes,
+            criticality,
+        }) {
             self.ask(veto, &question, rescue);
         }
         !rescue.is_refused()

@@ -222,7 +222,10 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
             joined = granules;
             start
         };
-        let new_block = self.rescue_with(rescue, new_size, criticality, &mut attempt);
+        let Ok(layout) = Layout::from_size_align(new_size, old.align()) else {
+            return ptr::null_mut();
+        };
+        let new_block = self.rescue_with(rescue, layout, criticality, &mut attempt);
         // SAFETY: the caller's. What was joined starts at the new block, and holds the old one; any other new block is larger,
         // and apart from it, unless it is the old one.
         unsafe {

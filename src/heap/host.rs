@@ -4,8 +4,8 @@ use lock_api::RawMutex;
 
 use super::arenas::Collected;
 use super::{Heap, Shared};
+use crate::base::available::Available;
 use crate::base::core_id::CoreId;
-use crate::base::granule::GRANULE;
 use crate::gc::event::CollectionCause;
 use crate::gc::generation::Generation;
 use crate::notify::event::Sink;
@@ -13,7 +13,7 @@ use crate::notify::load::Load;
 use crate::notify::post::Posting;
 use crate::notify::table::{Callback, CallbackError};
 use crate::notify::watch::{WatermarkError, Watermarks};
-use crate::notify::{Available, LowMemory, Pressure};
+use crate::notify::{LowMemory, Pressure};
 
 impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
     /// Registers a low-memory callback: `function` will be called with `data` from [`Heap::poll`].
@@ -130,8 +130,11 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
 
     /// Gives all cached blocks and the unused rests of chunks back to the buckets. O(cached blocks), under the lock: not
     /// for interrupts, nor where interrupts must not wait. [`Heap::poll`] does it after low memory.
+    ///
+    /// Memory from a [`HostMemory`](crate::HostMemory) that is free then is given back, as [`Growth`](crate::Growth) says.
     pub fn trim(&self) {
         self.enter_all(|all, shared| all.each(|context| shared.pool.flush(context)));
+        self.give_back_idle();
     }
 }
 
@@ -140,7 +143,7 @@ impl Shared {
     pub(super) fn load(&self, idle: usize) -> Load {
         Load {
             used: self.taken() - idle,
-            capacity: self.pool.granules() * GRANULE,
+            capacity: self.capacity(),
         }
     }
 }

@@ -46,7 +46,7 @@ impl Shared {
         let (side, external) = (self.side_to_look_at(), self.external());
         let soft = side.and_then(|side| side.use_limits.soft);
         Scale {
-            capacity: (self.pool.granules() * GRANULE).saturating_add(side.map_or(0, |side| side.allowance)),
+            capacity: self.capacity().saturating_add(side.map_or(0, |side| side.allowance)),
             ceiling: soft.map_or(usize::MAX, |soft| soft.saturating_add(external)),
         }
     }

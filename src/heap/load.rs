@@ -11,6 +11,7 @@ use crate::arena::error::OutOfMemory;
 use crate::base::core_id::CoreId;
 use crate::base::criticality::Criticality;
 use crate::base::granule::GRANULE;
+use crate::region::host::{HostLoad, HostMemory};
 
 /// What is in use, and what is still to be had. In bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -27,7 +28,8 @@ pub struct MemoryLoad {
     pub total: usize,
     /// What the heap has, and the allowance of [`Heap::set_external_allowance`].
     pub capacity: usize,
-    /// What the heap can still give to the most critical requests, in however many pieces; or what the host says.
+    /// What the heap can still give to the most critical requests, in however many pieces, with what may yet be committed; or what
+    /// the host says.
     pub available: usize,
     /// The total in percent of the capacity, rounded down: 0 to 100; or what the host says.
     pub percent: u8,
@@ -41,16 +43,6 @@ impl fmt::Display for MemoryLoad {
             self.percent, self.total, self.capacity, self.native, self.managed, self.external, self.available
         )
     }
-}
-
-/// The load as the host sees it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct HostLoad {
-    /// In percent: 0 to 100; more counts as 100.
-    pub percent: u8,
-    /// Bytes that are still to be had.
-    pub available: usize,
 }
 
 /// Tells the load, given what the heap itself would say; outside of all locks.
@@ -84,12 +76,15 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
     /// assert_eq!(HEAP.memory_load().percent, 90);
     /// ```
     pub fn memory_load(&self) -> MemoryLoad {
-        let (mut load, host) = self.enter_all(|all, shared| {
-            let host = shared.side_if_any().and_then(|side| side.load_override);
-            (shared.memory_load(all.idle()), host)
+        let (mut load, override_load, memory) = self.enter_all(|all, shared| {
+            let override_load = shared.side_if_any().and_then(|side| side.load_override);
+            (shared.memory_load(all.idle()), override_load, shared.host())
         });
-        if let Some(host) = host {
-            let HostLoad { percent, available } = host(&load);
+        let host = match override_load {
+            Some(host) => Some(host(&load)),
+            None => memory.and_then(HostMemory::load),
+        };
+        if let Some(HostLoad { percent, available }) = host {
             (load.percent, load.available) = (percent.min(100), available);
         }
         load
@@ -151,6 +146,7 @@ impl Shared {
         let (capacity, external) = (self.scale().capacity, self.external());
         let total = self.watched(idle);
         let managed = self.managed * GRANULE;
+        let uncommitted = self.capacity() - self.pool.granules() * GRANULE;
         let load = crate::notify::load::Load { used: total, capacity };
         MemoryLoad {
             native: self.taken() - idle - managed,
@@ -158,7 +154,7 @@ impl Shared {
             external,
             total,
             capacity,
-            available: self.free(idle).saturating_sub(self.floor_of(Criticality::Process)),
+            available: (self.free(idle) + uncommitted).saturating_sub(self.floor_of(Criticality::Process)),
             percent: load.percent(),
         }
     }

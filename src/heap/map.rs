@@ -4,7 +4,7 @@ use core::fmt;
 
 use crate::region::Cells;
 
-/// A map of a heap's first span, for a terminal: one character for each of `N` stretches of equal length.
+/// A map of a heap's first span, as far as there is memory, for a terminal: one character for each of `N` stretches of equal length.
 ///
 /// `#` is full, `.` free, the digits 1 to 9 tell the tenths in use in between. Idle memory, in caches and chunks, counts
 /// as in use.

@@ -8,7 +8,7 @@ use super::{All, Heap, Shared};
 use crate::base::fault::{Fault, FaultKind};
 use crate::base::granule::{GRANULE, GRANULE_SHIFT};
 use crate::heap::map::Map;
-use crate::heap::stats::Stats;
+use crate::heap::stats::{HostStats, Stats};
 use crate::native::context::Context;
 use crate::native::pool::Pool;
 use crate::notify::load::Load;
@@ -59,7 +59,7 @@ impl Shared {
         self.has_news = true;
     }
 
-    fn stats<L, const CONTEXTS: usize>(&self, all: &mut All<'_, L, CONTEXTS>) -> Stats {
+    fn stats<L, const CONTEXTS: usize>(&mut self, all: &mut All<'_, L, CONTEXTS>) -> Stats {
         let idle = all.idle();
         let load = self.load(idle);
         let mut cache_hits = 0usize;
@@ -74,7 +74,8 @@ impl Shared {
         Stats {
             capacity: load.capacity,
             used: load.used,
-            free: load.free(),
+            free: self.pool.granules() * GRANULE - load.used,
+            uncommitted: load.capacity - self.pool.granules() * GRANULE,
             idle,
             largest_free: (largest as usize) << GRANULE_SHIFT,
             peak: self.pool.peak() * GRANULE,
@@ -90,6 +91,9 @@ impl Shared {
             denied: self.side_to_look_at().map_or(0, |side| side.denied),
             low_memory: self.watch.count(),
             low_memory_used: self.watch.used_at(),
+            host: self
+                .side_if_any()
+                .map_or(HostStats::default(), |side| side.host_stats()),
         }
     }
 

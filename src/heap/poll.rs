@@ -1,7 +1,7 @@
 //! The poll: what is due is done here, in order, and nowhere else.
 //!
 //! ```text
-//!   posts --> collections of parked arenas --> finalisers and destructors --> low-memory callbacks, trim --> events
+//!   posts --> collections of parked arenas --> finalisers and destructors --> low-memory callbacks, trim --> events --> host
 //! ```
 //!
 //! Each step is counted against a budget. Where that ends, the poll does; what is left stays due, and the next poll goes on with it.
@@ -64,7 +64,7 @@ impl Poll {
 
 impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
     /// Does what is due: takes the host's post, collects parked arenas, runs the low-memory callbacks, gives the sink its events.
-    /// After low memory the caches are given back to the buckets as well.
+    /// After low memory the caches are given back to the buckets as well. What is free of a host's memory is given back to the host.
     ///
     /// To be called from the main loop, an idle task or an executor; never from an interrupt, as callbacks run in it.
     /// They may allocate, free, register, remove and post. A poll inside of them does nothing and says `more`.
@@ -117,7 +117,8 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
             && self.poll_collections(&mut poll)
             && Self::poll_finalizers(&mut poll, arenas)
             && self.poll_low_memory(&mut poll)
-            && self.poll_events(&mut poll);
+            && self.poll_events(&mut poll)
+            && self.poll_host(&mut poll);
         drop(guard);
         if !is_done {
             self.enter(|_, shared| shared.has_news = true);
@@ -132,8 +133,9 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
         slot.lock.lock();
         // SAFETY: the slot is locked, and guards the shared part; nothing else uses it meanwhile.
         unsafe {
-            let shared = &*self.shared.get();
-            let has_news = shared.has_news || shared.polling || self.posted.is_new(shared.post_seen);
+            let shared = &mut *self.shared.get();
+            let has_news =
+                shared.has_news || shared.polling || self.posted.is_new(shared.post_seen) || shared.hosting().is_some();
             slot.lock.unlock();
             has_news
         }
@@ -262,6 +264,20 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
                 poll.tell(event);
             }
         }
+    }
+
+    /// Gives back what is free of a host's memory.
+    fn poll_host(&self, poll: &mut Poll) -> bool {
+        if !self.is_hosted() {
+            return true;
+        }
+        if !poll.may_step() {
+            return false;
+        }
+        if !self.give_back_idle() {
+            poll.budget.give_back();
+        }
+        true
     }
 
     fn next_event(&self) -> Option<Event> {

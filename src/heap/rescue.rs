@@ -38,7 +38,19 @@ impl Measure {
 #[derive(Clone, Copy)]
 pub(super) struct Request {
     pub bytes: usize,
+    /// So many bytes, wherever they start, hold it at its alignment.
+    pub room: usize,
     pub criticality: Criticality,
+}
+
+impl Request {
+    pub(super) fn new(layout: Layout, criticality: Criticality) -> Request {
+        Request {
+            bytes: layout.size(),
+            room: layout.size().saturating_add(layout.align().saturating_sub(GRANULE)),
+            criticality,
+        }
+    }
 }
 
 /// Does one step of a measure for a request, and tells whether there may be more room now. It is called again
@@ -81,6 +93,13 @@ impl Rescue {
 }
 
 impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
+    /// Does one step of a measure, if it is armed; tells whether that may have made room.
+    #[inline(always)]
+    pub(super) fn take_step(&self, take: Option<Take>, request: Request, progress: &mut usize) -> bool {
+        // SAFETY: whoever armed it did so for this heap; no lock is held here.
+        take.is_some_and(|take| unsafe { take(ptr::from_ref(self).cast(), request, progress) })
+    }
+
     /// Takes the next measure that may have made room; tells whether there was one. After those that were armed, the parked arenas are
     /// collected, one after the other.
     #[cold]
@@ -88,8 +107,7 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
     pub(super) fn take_measure(&self, rescue: &mut Rescue, request: Request) -> bool {
         while rescue.measure < Measure::COUNT {
             let take = self.enter(|_, shared| shared.side_if_any().and_then(|side| side.measures[rescue.measure]));
-            // SAFETY: whoever armed it did so for this heap; no lock is held here.
-            if take.is_some_and(|take| unsafe { take(ptr::from_ref(self).cast(), request, &mut rescue.progress) }) {
+            if self.take_step(take, request, &mut rescue.progress) {
                 return true;
             }
             (rescue.measure, rescue.progress) = (rescue.measure + 1, 0);
@@ -104,15 +122,15 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
     #[inline(never)]
     pub(super) fn rescue(&self, layout: Layout, criticality: Option<Criticality>) -> *mut u8 {
         let mut attempt = |context: &mut Context, shared: &mut Shared| shared.take_unbarred(context, layout);
-        self.rescue_with(&mut Rescue::default(), layout.size(), criticality, &mut attempt)
+        self.rescue_with(&mut Rescue::default(), layout, criticality, &mut attempt)
     }
 
-    /// Attempts something that needs `bytes`, and for which there was no room, until it succeeds or nothing can be done.
+    /// Attempts something that needs a block for `layout`, and for which there was no room, until it succeeds or nothing can be done.
     #[inline(never)]
     pub(super) fn rescue_with(
         &self,
         rescue: &mut Rescue,
-        bytes: usize,
+        layout: Layout,
         criticality: Option<Criticality>,
         work: Work<'_>,
     ) -> *mut u8 {
@@ -126,10 +144,7 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
         if is_barred && self.is_barred() {
             return self.refuse();
         }
-        let request = Request {
-            bytes,
-            criticality: criticality.unwrap_or(default),
-        };
+        let request = Request::new(layout, criticality.unwrap_or(default));
         let mut is_worth_it = is_barred || has_floor;
         loop {
             if is_worth_it {
@@ -143,7 +158,7 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
                 break;
             }
         }
-        self.enter(|context, shared| shared.fail(context, bytes));
+        self.enter(|context, shared| shared.fail(context, layout.size()));
         ptr::null_mut()
     }
 
@@ -223,5 +238,10 @@ impl Shared {
             unsafe { self.note_taken(block, layout) };
         }
         block
+    }
+
+    /// How a measure is taken, if it is armed.
+    pub(super) fn measure(&mut self, measure: Measure) -> Option<Take> {
+        self.side_if_any()?.measures[measure as usize]
     }
 }

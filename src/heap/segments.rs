@@ -11,7 +11,7 @@ use lock_api::RawMutex;
 
 use super::admit::Trial;
 use super::at::HeapAt;
-use super::rescue::{Request, Rescue};
+use super::rescue::{Measure, Request, Rescue};
 use super::{Heap, Shared};
 use crate::base::core_id::CoreId;
 use crate::base::criticality::Criticality;
@@ -43,15 +43,18 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
             shared.pool.flush(context);
             shared.serve_arena(context, layout, end)
         };
-        let (block, admit, default) = self.enter_first(|context, shared| {
+        let (mut block, admit, default, commit) = self.enter_first(|context, shared| {
             let block = attempt(context, shared);
             let admit = shared.admit().filter(|_| block.is_null() && shared.pool.has_floor());
-            (block, admit, shared.criticality())
+            (block, admit, shared.criticality(), shared.measure(Measure::Commit))
         });
-        let Some(admit) = admit else { return block };
-        let request = Request {
-            bytes: layout.size(),
-            criticality: criticality.unwrap_or(default),
+        let request = Request::new(layout, criticality.unwrap_or(default));
+        let Some(admit) = admit else {
+            let mut progress = 0;
+            while block.is_null() && self.take_step(commit, request, &mut progress) {
+                block = self.enter_first(attempt);
+            }
+            return block;
         };
         let trial = Trial {
             rescue: &mut Rescue::default(),
@@ -122,7 +125,7 @@ unsafe impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Source for Heap<L, C,
     fn span(&self) -> Option<(NonNull<u8>, usize)> {
         self.enter_first(|_, shared| {
             let region = &shared.pool.region;
-            let bytes = (region.granules() as usize) << GRANULE_SHIFT;
+            let bytes = (region.reserved() as usize) << GRANULE_SHIFT;
             if bytes == 0 {
                 return None;
             }

@@ -9,6 +9,7 @@ use super::admit::Admit;
 use super::criticality::Veto;
 use super::external::NeedsHook;
 use super::handlers::{BARS, GcHooks, Run};
+use super::hosting::Hosting;
 use super::load::{Follow, LoadOverride};
 use super::rescue::{Measure, Take};
 use super::{Heap, Shared};
@@ -60,6 +61,8 @@ pub(super) struct Side {
     pub follow: Option<Follow>,
     /// The heap's doors to arenas for each criticality.
     pub doors: Option<NonNull<()>>,
+    /// Where the first span's memory comes from, if it can grow.
+    pub hosting: Option<Hosting>,
 }
 
 impl Default for Side {
@@ -85,6 +88,7 @@ impl Default for Side {
             load_override: None,
             follow: None,
             doors: None,
+            hosting: None,
         }
     }
 }

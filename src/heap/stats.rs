@@ -10,12 +10,14 @@ use crate::notify::load::Load;
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub struct Stats {
-    /// Bytes that blocks can be made of, in all spans.
+    /// Bytes that blocks can be made of, in all spans, with what a host may commit yet.
     pub capacity: usize,
     /// Bytes in blocks that are in use, rounded up to granules of 8 bytes.
     pub used: usize,
     /// Bytes that are not in use: in the buckets, in caches or in the rests of chunks.
     pub free: usize,
+    /// Bytes of `capacity` that no memory was committed for; 0 without a host.
+    pub uncommitted: usize,
     /// Bytes of `free` that caches and chunks hold, ready for small requests; [`Heap::trim`](crate::Heap::trim) gives
     /// them back.
     pub idle: usize,
@@ -48,6 +50,29 @@ pub struct Stats {
     pub low_memory: u32,
     /// The bytes in use when they became due last; 0 if they never did.
     pub low_memory_used: usize,
+    /// What the host's memory manager was asked for, if there is one.
+    pub host: HostStats,
+}
+
+/// What a heap has had of its [`HostMemory`](crate::HostMemory). Counters wrap.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub struct HostStats {
+    /// Bytes of addresses.
+    pub reserved: usize,
+    /// Bytes of memory, bookkeeping among them.
+    pub committed: usize,
+    /// How often memory was committed for a request that there was no room for.
+    pub commits: usize,
+    /// How often memory was given back.
+    pub decommits: usize,
+    /// How often the host denied.
+    pub denied: usize,
+    /// How often the host had no memory.
+    pub out_of_memory: usize,
+    /// How often the host failed, or does not do what it was asked for.
+    pub failed: usize,
 }
 
 impl Stats {
@@ -77,6 +102,11 @@ impl fmt::Display for Stats {
         row(f, "  largest", self.largest_free)?;
         row(f, "peak", self.peak)?;
         row(f, "bookkeeping", self.bookkeeping)?;
+        if self.host.reserved != 0 {
+            row(f, "committed", self.host.committed)?;
+            row(f, "  commits", self.host.commits)?;
+            row(f, "  decommits", self.host.decommits)?;
+        }
         row(f, "allocations", self.allocations)?;
         row(f, "  cached", self.cache_hits)?;
         row(f, "  bumped", self.steps.bumped)?;

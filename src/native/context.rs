@@ -26,7 +26,8 @@ use crate::base::granule::{GRANULE_SHIFT, granules};
 
 /// A context: caches of exact sizes and a chunk to bump through.
 pub(crate) struct Context {
-    /// Granules that may still be cached. Below 0 only within an operation.
+    /// Granules that may still be cached. Below 0 only within an operation, or while more are cached than may be since there is
+    /// less memory.
     room: isize,
     /// The first size that is not served from the cache, in granules; 0 while the context is closed.
     limit_size: usize,
@@ -75,6 +76,14 @@ impl Context {
         (self.grant, self.room) = (grant as isize, grant as isize);
         // SAFETY: the caller gives that many entries; null is a valid list.
         unsafe { fill(table, sizes + 1, ptr::null_mut()) };
+    }
+
+    /// Changes how many granules may be cached. O(1).
+    pub(crate) fn regrant(&mut self, grant: usize) {
+        if self.sizes != 0 {
+            self.room += grant as isize - self.grant;
+            self.grant = grant as isize;
+        }
     }
 
     /// Lets fast operations use the cache. O(1).

@@ -21,21 +21,7 @@ use core::ptr;
 use super::context::Context;
 use crate::base::granule::MAX_GRANULES;
 use crate::region::span::MAX_CACHED;
-use crate::region::{End, Fit, Region, class_of};
-
-/// The free block that must be left while memory counts as plentiful: this part of the first span, as a shift.
-const RESERVE_SHIFT: u32 = 1;
-
-/// The same for spans of at least [`LARGE_SPAN`] granules, which recover better from fragmentation.
-const LARGE_RESERVE_SHIFT: u32 = 2;
-const LARGE_SPAN: u32 = 1 << 20;
-
-/// The part of that block that may be cached, as a shift.
-const CACHE_SHIFT: u32 = 2;
-
-/// The part of that block that a chunk takes, as a shift, and the most granules that a chunk has.
-const QUANTUM_SHIFT: u32 = 5;
-const QUANTUM_MAX: u32 = 1024;
+use crate::region::{End, Fit, Region};
 
 /// A new chunk is taken only for requests of at most this part of it, as a shift.
 const BUMP_SHIFT: u32 = 2;
@@ -64,10 +50,10 @@ pub(crate) struct Pool {
     /// The first span; the others are linked behind it.
     pub region: Region,
     /// The class of free blocks that one must be left of while memory is plentiful.
-    reserve: u32,
+    pub(super) reserve: u32,
     /// Granules of a chunk.
     pub(super) quantum: u32,
-    contexts: u32,
+    pub(super) contexts: u32,
     /// Whether memory is plentiful.
     plentiful: bool,
     /// Whether each request has to be seen.
@@ -79,8 +65,8 @@ pub(crate) struct Pool {
     /// Free granules below which an operation takes a closer look: those below which contexts are closed, or any if the load is
     /// watched.
     pub(super) notice: usize,
-    /// The least free granules that there have been.
-    least: usize,
+    /// The least free granules that there have been, had there always been as many granules as now.
+    pub(super) least: isize,
     /// What a request must leave free, see `floor.rs`; 0 if it need leave nothing.
     pub(super) floor: usize,
     /// Whether that is the floor of one request.
@@ -116,54 +102,15 @@ impl Pool {
         },
     };
 
-    /// Sets the rules for the first span, which has been claimed, and tells how many granules each context may cache.
-    pub(crate) fn open(&mut self, contexts: u32) -> usize {
-        let shift = if self.is_large() {
-            LARGE_RESERVE_SHIFT
-        } else {
-            RESERVE_SHIFT
-        };
-        let reserve = (self.region.granules() >> shift).max(1);
-        self.reserve = class_of(reserve);
-        self.quantum = (reserve >> QUANTUM_SHIFT).min(QUANTUM_MAX);
-        self.contexts = contexts;
-        self.least = self.free();
-        (reserve >> CACHE_SHIFT) as usize / contexts as usize
-    }
-
-    /// Whether the first span is one that recovers well from fragmentation.
-    fn is_large(&self) -> bool {
-        self.region.granules() >= LARGE_SPAN
-    }
-
     /// Free granules of all spans that are in the buckets. O(1).
     #[inline(always)]
     pub(crate) fn free(&self) -> usize {
         self.region.free() as usize + self.free_elsewhere
     }
 
-    /// Granules of all spans, free or not. O(1).
-    pub(crate) fn granules(&self) -> usize {
-        self.region.granules() as usize + self.granules_elsewhere
-    }
-
-    /// The most granules that were ever out of the buckets.
-    pub(crate) fn peak(&self) -> usize {
-        self.granules() - self.least.min(self.granules())
-    }
-
     /// Whether no other context holds any memory.
     pub(crate) fn has_one_context(&self) -> bool {
         self.contexts <= 1
-    }
-
-    /// Takes note of a new peak.
-    #[inline(always)]
-    pub(crate) fn note_least(&mut self) {
-        let free = self.free();
-        if free < self.least {
-            self.least = free;
-        }
     }
 
     /// Whether so little is free, with what this context holds, that an alarm is due, or would be. O(1).

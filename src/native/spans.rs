@@ -59,6 +59,7 @@ impl Pool {
         // SAFETY: LINKS, as in `regions`; the caller gives `place`.
         unsafe {
             self.granules_elsewhere += (*place).granules() as usize;
+            self.least += (*place).granules() as isize;
             self.free_elsewhere += (*place).free() as usize;
             while let Some(next) = last.next.as_mut() {
                 last = next;
@@ -106,7 +107,7 @@ impl Pool {
             return Err(ClaimError::TooManySpans { limit: MAX_SPANS });
         }
         for region in self.regions() {
-            let end = region.start() + region.bookkeeping() + region.granules() as usize * GRANULE;
+            let end = region.start() + region.bookkeeping() + region.reserved() as usize * GRANULE;
             if start < end && region.start() < start.saturating_add(bytes) {
                 return Err(ClaimError::Overlaps {
                     address: region.start(),

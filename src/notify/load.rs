@@ -8,7 +8,7 @@ use core::fmt;
 pub struct Load {
     /// Bytes in blocks that are in use, rounded up to granules of 8 bytes.
     pub used: usize,
-    /// Bytes that blocks can be made of; bookkeeping is not among them.
+    /// Bytes that blocks can be made of, also those that a host may commit yet; bookkeeping is not among them.
     pub capacity: usize,
 }
 

@@ -48,20 +48,6 @@ impl Pressure {
     }
 }
 
-/// How much memory the host has available.
-///
-/// Source: `EMemoryAvailable` of CLR hosting (seed `001_f38423a55030a0f1.txt`).
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub enum Available {
-    /// Little: what can be freed should be.
-    Low,
-    /// Neither little nor plenty.
-    Neutral,
-    /// Plenty: freeing can wait.
-    High,
-}
-
 /// Why the low-memory callbacks run.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]

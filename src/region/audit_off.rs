@@ -16,9 +16,13 @@ impl Audit {
 
     /// # Safety
     /// None; the other form of the audit has a condition.
-    pub(crate) unsafe fn init(_words: *mut u32, _granules: u32) -> Audit {
+    pub(crate) unsafe fn init(_words: *mut u32, _reserved: u32, _granules: u32) -> Audit {
         Audit
     }
+
+    /// # Safety
+    /// None; the other form of the audit has a condition.
+    pub(crate) unsafe fn resize(&mut self, _granules: u32) {}
 
     pub(crate) fn used(&self) -> u32 {
         0

@@ -44,19 +44,40 @@ impl Audit {
         Audit::BITS * Bits::bytes(granules + 2)
     }
 
-    /// Makes the tables of a region of `granules` at `words`, with nothing in use.
+    /// Makes the tables of a region of `granules` at `words`, with nothing in use, and room for a region of `reserved`.
     ///
     /// # Safety
-    /// `words` is aligned and valid for [`Audit::bytes`]`(granules)` bytes, which nothing else uses from now on.
-    pub(crate) unsafe fn init(words: *mut u32, granules: u32) -> Audit {
+    /// `words` is aligned and valid for [`Audit::bytes`]`(reserved)` bytes, which nothing else uses from now on; `reserved` is not
+    /// less than `granules`.
+    pub(crate) unsafe fn init(words: *mut u32, reserved: u32, granules: u32) -> Audit {
         let len = granules as usize + 2;
-        // SAFETY: the caller gives the bytes of two tables of `len` bits; nothing refers to them yet.
+        let room = Bits::bytes(reserved as usize + 2);
+        // SAFETY: the caller gives the bytes of two tables with room for so many bits; nothing refers to them yet.
         unsafe {
             Audit {
                 starts: Bits::init(words, len, false),
-                ends: Bits::init(words.byte_add(Bits::bytes(len)), len, false),
+                ends: Bits::init(words.byte_add(room), len, false),
                 len,
                 used: 0,
+            }
+        }
+    }
+
+    /// Follows the region to a length of `granules`.
+    ///
+    /// # Safety
+    /// The tables have room for so many; none of what is behind them is in use.
+    pub(crate) unsafe fn resize(&mut self, granules: u32) {
+        let (old, len) = (self.len, granules as usize + 2);
+        self.len = len;
+        if len <= old {
+            return;
+        }
+        for table in [self.starts, self.ends] {
+            // SAFETY: USED: the table has `old` bits, and room for `len`; this is the only reference into it.
+            unsafe {
+                table.lengthen(old, len);
+                table.as_slice(len)[old..].fill(false);
             }
         }
     }

@@ -3,7 +3,9 @@
 use super::Region;
 use super::block::SINGLE;
 use super::class::{CLASSES, class_of};
+use super::span::{MAGIC, POINTER_LOG, VERSION};
 use crate::base::fault::{Fault, FaultKind};
+use crate::base::granule::GRANULE_SHIFT;
 
 impl Region {
     /// Verifies the region; returns the number of free blocks. O(granules).
@@ -39,6 +41,23 @@ impl Region {
         self.check_overlap()?;
         self.check_unused()?;
         Ok(blocks)
+    }
+
+    /// Whether the self-description is intact.
+    fn check_header(&self) -> Result<(), Fault> {
+        // SAFETY: SPAN: the header is there.
+        let header = unsafe { *self.header() };
+        let intact = header.magic == MAGIC
+            && header.version == VERSION
+            && header.pointer_log == POINTER_LOG
+            && u32::from(header.granule_log) == GRANULE_SHIFT
+            && header.granules == self.granules
+            && header.bits_offset as usize == self.bits.address() - self.start();
+        if intact {
+            Ok(())
+        } else {
+            Err(Fault::new(FaultKind::Header, self.start()))
+        }
     }
 
     fn check_bitmap(&self, class: u32) -> Result<(), Fault> {

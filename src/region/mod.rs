@@ -16,7 +16,7 @@
 //! Named invariants, which the `SAFETY` comments cite:
 //!
 //! - **`SPAN`**: `base` points at granule 0; granules 0 to `granules` lie in one claimed span that nothing else uses, and
-//!   `base` may access all of it. `bits` has `granules + 2` bits.
+//!   `base` may access all of it. `bits` has `granules + 2` bits, and words for `reserved + 2`.
 //! - **`FREE`**: a free block's granules lie within 1 to `granules`, its words are as drawn in [`block`], it is in the
 //!   bucket of its class, its first and last bits are 0, and the granules beside it are not free.
 //! - **`BUCKETS`**: see [`bucket`].
@@ -28,7 +28,14 @@ mod block;
 mod bucket;
 mod check;
 mod class;
+pub mod fixed;
+mod grow;
+pub mod host;
 mod map;
+#[cfg(all(feature = "std", target_os = "linux"))]
+mod maps;
+#[cfg(all(feature = "std", target_os = "linux"))]
+pub mod os;
 mod search;
 pub(crate) mod span;
 
@@ -40,13 +47,11 @@ use core::ptr;
 
 use crate::base::{
     bits::Bits,
-    fault::{Fault, FaultKind},
     granule::{GRANULE, GRANULE_SHIFT},
 };
 use audit::Audit;
 use bucket::Buckets;
 pub(crate) use class::class_of;
-use span::{Geometry, Header};
 
 /// One claimed span: where it is, and its free blocks.
 pub(crate) struct Region {
@@ -55,9 +60,11 @@ pub(crate) struct Region {
     bits: Bits,
     /// Granules handed out, free or not; the index of the last one.
     granules: u32,
+    /// Granules that there are addresses and tables for: more, if the span can grow.
+    reserved: u32,
     /// Granules in free blocks.
     free: u32,
-    /// Granules from here on were zero at the claim and have not been handed out since.
+    /// Granules from here on, if there are any, were zero when they were committed and have not been handed out since.
     fresh: u32,
     /// The free block made last, or 0.
     newest: u32,
@@ -83,6 +90,7 @@ impl Region {
         base: ptr::null_mut(),
         bits: Bits::NONE,
         granules: 0,
+        reserved: 0,
         free: 0,
         fresh: 0,
         newest: 0,
@@ -91,27 +99,6 @@ impl Region {
         audit: Audit::EMPTY,
         next: ptr::null_mut(),
     };
-
-    /// Takes the span at `start` over, laid out as `geometry` says; `zeroed` if all of it is zero. To be called once, on
-    /// [`Region::EMPTY`].
-    ///
-    /// # Safety
-    /// `geometry` was made for `start` and a length that is valid for reads and writes and is used by nothing else as
-    /// long as the region is used.
-    pub(crate) unsafe fn claim(&mut self, start: *mut u8, geometry: &Geometry, tag: u8, zeroed: bool) {
-        // SAFETY: the caller gives the span; `Geometry` places header, table and granules in it without overlap, all
-        // aligned to a granule. SPAN holds then; granules 1 to `granules` are in no block yet, their bits are set.
-        unsafe {
-            start.cast::<Header>().write(geometry.header(tag));
-            self.base = start.add(geometry.base_offset).cast();
-            self.base_offset = geometry.base_offset as u32;
-            self.bits = Bits::init(start.add(geometry.bits_offset).cast(), geometry.bit_count(), true);
-            self.audit = Audit::init(start.add(geometry.audit_offset).cast(), geometry.granules);
-            self.granules = geometry.granules;
-            self.fresh = if zeroed { 1 } else { u32::MAX };
-            self.give(1, geometry.granules);
-        }
-    }
 
     /// Granules handed out, free or not.
     #[inline(always)]
@@ -168,8 +155,8 @@ impl Region {
         self.buckets.next(class).is_some()
     }
 
-    /// From here on, granules are zero if the memory was zero when it was claimed, but for the links and sizes of a free
-    /// block: its first two granules and its last one. The largest number if it was not.
+    /// From here on, granules are zero, but for the links and sizes of a free block: its first two granules and its last one.
+    /// Behind the last granule if the memory was not zero when it was claimed.
     pub(crate) fn fresh(&self) -> u32 {
         self.fresh
     }
@@ -466,21 +453,5 @@ impl Region {
                 self.take_first(position + n, behind as usize);
             }
         }
-    }
-
-    /// Whether the self-description is intact.
-    fn check_header(&self) -> Result<(), Fault> {
-        // SAFETY: SPAN: the header is at the start of the span, `base_offset` bytes before granule 0.
-        let header = unsafe { *self.base.cast::<u8>().sub(self.base_offset as usize).cast::<Header>() };
-        let intact = header.magic == span::MAGIC
-            && header.version == span::VERSION
-            && header.pointer_log == span::POINTER_LOG
-            && u32::from(header.granule_log) == GRANULE_SHIFT
-            && header.granules == self.granules
-            && header.bits_offset as usize == self.bits.address() - self.start();
-        if !intact {
-            return Err(Fault::new(FaultKind::Header, self.start()));
-        }
-        Ok(())
     }
 }

@@ -15,6 +15,7 @@
 use core::fmt;
 
 use super::audit::Audit;
+use super::host::HostError;
 use crate::base::{
     bits::Bits,
     granule::{GRANULE, GRANULE_SHIFT, MAX_GRANULES},
@@ -97,6 +98,14 @@ pub enum ClaimError {
         /// The limit.
         limit: usize,
     },
+    /// The host did not give the memory.
+    Host(HostError),
+}
+
+impl From<HostError> for ClaimError {
+    fn from(error: HostError) -> ClaimError {
+        ClaimError::Host(error)
+    }
 }
 
 impl fmt::Display for ClaimError {
@@ -111,6 +120,7 @@ impl fmt::Display for ClaimError {
             ClaimError::NotClaimed => f.write_str("the heap has not claimed its first span yet"),
             ClaimError::Overlaps { address } => write!(f, "overlaps the span at {address:#x}"),
             ClaimError::TooManySpans { limit } => write!(f, "the heap has {limit} spans already, its limit"),
+            ClaimError::Host(error) => error.fmt(f),
         }
     }
 }
@@ -130,8 +140,10 @@ pub(crate) struct Geometry {
     pub audit_offset: usize,
     /// Start of granule 0.
     pub base_offset: usize,
-    /// Granules handed out: positions 1 to this.
+    /// Granules that there is room for: positions 1 to this.
     pub granules: u32,
+    /// Granules handed out: positions 1 to this. All of them, but for a span that can grow.
+    pub committed: u32,
 }
 
 impl Geometry {
@@ -176,7 +188,21 @@ impl Geometry {
             audit_offset,
             base_offset,
             granules: granules as u32,
+            committed: granules as u32,
         })
+    }
+
+    /// Lays the span out as one of which the first `bytes` are there, and the rest may come later.
+    ///
+    /// # Errors
+    /// `TooSmall` if that does not hold the tables for all of it, and be of use.
+    pub(crate) fn committed(mut self, bytes: usize) -> Result<Geometry, ClaimError> {
+        let required = self.base_offset + MIN_SPAN;
+        if bytes < required {
+            return Err(ClaimError::TooSmall { bytes, required });
+        }
+        self.committed = (((bytes - self.base_offset) / GRANULE - 1).min(self.granules as usize)) as u32;
+        Ok(self)
     }
 
     /// Sizes that a context caches in a region of `bytes`: the tables take 1/1024 of it.
@@ -196,14 +222,9 @@ impl Geometry {
             pointer_log: POINTER_LOG,
             granule_log: GRANULE_SHIFT as u8,
             tag,
-            granules: self.granules,
+            granules: self.committed,
             bits_offset: self.bits_offset as u32,
         }
-    }
-
-    /// Bits in the boundary table: one for each granule, granule 0 and the guard behind the last.
-    pub(crate) fn bit_count(&self) -> usize {
-        self.granules as usize + 2
     }
 }
 
@@ -218,7 +239,7 @@ mod tests {
         for bytes in (MIN_SPAN..300_000).step_by(8).chain([1 << 20, large]) {
             for contexts in [0, 1, 4] {
                 let g = Geometry::new(0x1000, bytes, 0, contexts).unwrap();
-                assert!(g.bits_offset + Bits::bytes(g.bit_count()) <= g.audit_offset);
+                assert!(g.bits_offset + Bits::bytes(g.granules as usize + 2) <= g.audit_offset);
                 assert!(g.audit_offset + Audit::bytes(g.granules as usize) <= g.base_offset + GRANULE);
                 let end = g.base_offset + (g.granules as usize + 1) * GRANULE;
                 assert!(
