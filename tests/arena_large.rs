@@ -3,6 +3,7 @@
 mod support;
 
 use support::heap_for_good as heap;
+use support::random::Random;
 use terrace::*;
 
 /// Refers to a large object.
@@ -82,5 +83,57 @@ fn c10_large_objects_slide_down_when_asked_but_for_pinned_ones() {
         }
         cx.collect(Generation::Young);
         cx.compact();
+    });
+}
+
+#[test]
+fn c12_large_objects_that_live_on_and_that_die_are_told_apart_in_any_order() {
+    brand!(Here);
+    const SEED: u64 = 12;
+    let mut random = Random::new(SEED);
+    let mut arena = Arena::<Here>::branded(heap(2 << 20)).unwrap();
+    arena.enter(|cx| {
+        cx.set_large(1024);
+        // Each refers to a number that nothing else refers to.
+        let mut kept: Vec<Option<(Root<[Slot<u32, Here>], Here>, usize)>> = (0..24).map(|_| None).collect();
+        for round in 0..support::scaled(300) {
+            for place in &mut kept {
+                if random.one_in(3) {
+                    *place = None;
+                } else if place.is_none() && random.one_in(2) {
+                    let len = 200 + random.below(3000);
+                    let large = cx.new_slice::<Slot<u32, Here>>(len, |_, _| Slot::null()).unwrap();
+                    *place = Some((large, 0));
+                }
+                if let Some((large, number)) = place
+                    && random.one_in(2)
+                {
+                    *number = random.below(1000);
+                    let value = cx.new::<u32>(|_| *number as u32).unwrap();
+                    let slots = large.get(cx);
+                    for slot in [0, slots.len() / 2, slots.len() - 1] {
+                        slots[slot].set(cx, Some(value.get(cx)));
+                    }
+                }
+            }
+            match random.below(4) {
+                0 => cx.collect(Generation::Young),
+                1 => cx.collect(Generation::Middle),
+                2 => cx.collect(Generation::Old),
+                _ => cx.compact(),
+            }
+            cx.verify().unwrap();
+            for (large, number) in kept.iter().flatten() {
+                let slots = large.get(cx);
+                for slot in [0, slots.len() / 2, slots.len() - 1] {
+                    let value = slots[slot].get(cx).map_or(0, |value| *value as usize);
+                    assert_eq!(value, *number, "seed {SEED}, round {round}");
+                }
+            }
+        }
+        kept.clear();
+        cx.compact();
+        let live: usize = cx.walk().map(|object| object.bytes()).sum();
+        assert!(live < 1024, "{live} bytes live");
     });
 }
