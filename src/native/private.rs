@@ -9,9 +9,9 @@
 //! Space is managed by the crate `linked_list_allocator`: a list of holes in the order of addresses, of which the first that is
 //! large enough serves. That is dense, has nothing beside the holes, and takes time that grows with their number.
 //!
-//! Two bits for each granule tell which addresses are blocks, and which were. They lie apart from the blocks, so that no
-//! contents of any block can make another address pass for one: whatever address is to be freed, the answer is exact. What
-//! the block's owner said of it stands in its header.
+//! Two bits for each granule tell at which addresses there are blocks, and at which ones a block has been freed. They lie
+//! apart from the blocks, so that no contents of any block can make another address pass for one: whatever address is to be
+//! freed, the answer is exact. What the block's owner said of it stands in its header.
 //!
 //! Source: seed `001_f38423a55030a0f1.txt`, `IHostMalloc`.
 //!
@@ -127,6 +127,7 @@ pub(crate) struct Private {
     area: *mut u8,
     granules: u32,
     live: Bits,
+    /// Where a block has been freed; whether one is there again, `live` tells.
     freed: Bits,
     pub counts: Counts,
 }
@@ -198,7 +199,6 @@ impl Private {
             let start = block.add(offset);
             start.cast::<Header>().sub(1).write(header);
             self.live.set(at);
-            self.freed.clear(at);
             start
         };
         let counts = &mut self.counts;
@@ -212,7 +212,7 @@ impl Private {
     /// Takes a whole block from the holes; tells where in it the bytes start that it offers.
     fn take(&mut self, layout: Layout) -> Option<(*mut u8, usize)> {
         let (whole, offset) = Header::layout(layout.size(), layout.align())?;
-        // The list of holes computes addresses behind a hole, up to here: they must not wrap around.
+        // The list of holes computes addresses behind a hole, up to here: near the end of the address space, these could wrap.
         let end = self.area.addr().checked_add(self.capacity())?;
         let reach = if whole.align() > GRANULE {
             whole.size().checked_add(whole.align())?
