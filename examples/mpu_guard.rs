@@ -7,7 +7,7 @@
 
 use core::alloc::Layout;
 
-use terrace::{CriticalSectionHeap, GuardError, Mpu, NoLock, PrivateHeap, PrivateHeapError};
+use terrace::{Access, CriticalSectionHeap, GuardError, Mpu, NoLock, PrivateHeap, PrivateHeapError};
 use terrace_board::{NAME, expect_fault, println};
 
 static HEAP: CriticalSectionHeap = CriticalSectionHeap::new();
@@ -36,6 +36,30 @@ fn come_and_go(mpu: Mpu) {
     let addresses = guard.addresses();
     assert!(addresses.len() >= 256 && addresses.start >= numbers.addr().get());
     assert!(addresses.end <= numbers.addr().get() + 1000);
+    drop(guard);
+    protect(mpu, numbers.as_ptr().with_addr(addresses.start), addresses.len());
+}
+
+/// The same memory, protected by hand: each step tells what the last one did.
+fn protect(mpu: Mpu, start: *mut u8, bytes: usize) {
+    let regions = mpu.free_regions();
+    let steps = [Access::ReadOnly, Access::NoAccess, Access::ReadOnly, Access::ReadWrite];
+    let mut before = Access::ReadWrite;
+    for access in steps {
+        // SAFETY: the memory belongs to the caller, and is only read where that is allowed.
+        unsafe {
+            assert_eq!(mpu.protect(start, bytes, access), Ok(before));
+            assert!(access == Access::NoAccess || start.cast::<u32>().read_volatile() == 7);
+        }
+        assert_eq!(
+            (mpu.access(start.addr(), bytes), mpu.access(start.addr(), bytes / 2)),
+            (access, Access::ReadWrite)
+        );
+        before = access;
+    }
+    assert_eq!(mpu.free_regions(), regions);
+    // SAFETY: the memory belongs to the caller, and is no more protected.
+    unsafe { start.write_volatile(7) };
 }
 
 /// Without guards as asked for there is no private heap, and nothing is lost.

@@ -104,7 +104,7 @@ pub use base::core_id::{CoreId, SingleCore};
 pub use base::criticality::Criticality;
 pub use base::fault::{Fault, FaultKind};
 #[cfg(feature = "mpu")]
-pub use base::guard::{GuardError, NoMpu, largest_guard};
+pub use base::guard::{Access, GuardError, NoMpu, largest_guard};
 pub use base::limits::{LimitError, Limits};
 #[cfg(feature = "critical-section")]
 pub use base::lock::CriticalSection;

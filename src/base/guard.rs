@@ -18,7 +18,19 @@ impl fmt::Display for NoMpu {
 
 impl core::error::Error for NoMpu {}
 
-/// Why there is no guard. Nothing has changed.
+/// What may be done with memory.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Access {
+    /// Nothing.
+    NoAccess,
+    /// It may be read, but neither written nor executed.
+    ReadOnly,
+    /// What may be done without protection.
+    ReadWrite,
+}
+
+/// Why memory is not guarded, or protected otherwise. Nothing has changed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]

@@ -12,7 +12,7 @@ use cortex_m::interrupt;
 use cortex_m::peripheral::MPU;
 use cortex_m::peripheral::mpu::RegisterBlock;
 
-use super::guard::{GuardError, NoMpu, largest_guard};
+use super::guard::{Access, GuardError, NoMpu, largest_guard};
 
 /// `MPU_CTRL`: the unit is on; privileged code may access what no region says anything about.
 const ENABLE: u32 = 1 << 0;
@@ -20,9 +20,13 @@ const PRIVILEGED_DEFAULT: u32 = 1 << 2;
 
 /// `MPU_RBAR`: the region's number is in the low bits of the same word.
 const VALID: u32 = 1 << 4;
+const REGION: u32 = 0xF;
 
-/// `MPU_RASR`: never executed, no access (a 0 in bits 24 to 26), normal memory that may be cached; bits 1 to 5 tell the size.
-const NO_ACCESS: u32 = 1 << 28 | 1 << 19 | 1 << 17 | 1 << 16;
+/// `MPU_RASR`: never executed, normal memory that may be cached; who may access it; the size; whether the region counts.
+const DATA: u32 = 1 << 28 | 1 << 19 | 1 << 17 | 1 << 16;
+const ACCESS: u32 = 7 << 24;
+const ALL_READ: u32 = 6 << 24;
+const SIZE: u32 = 0x3E;
 const REGION_ENABLE: u32 = 1 << 0;
 
 /// The memory protection unit of this core, switched on. Feature `mpu`.
@@ -86,19 +90,9 @@ impl Mpu {
         GuardError::check(address, bytes)?;
         interrupt::free(|_| {
             with_selection(|unit| {
-                // Of regions that overlap, the highest number counts.
-                let Some(region) = (0..regions()).rev().find(|region| is_free(unit, *region)) else {
-                    return Err(GuardError::NoRegion {
-                        regions: regions() as usize,
-                    });
-                };
-                // SAFETY: the region is free; the caller gives the bytes, which it protects.
-                unsafe {
-                    dsb(); // what was written there before is written
-                    unit.rbar.write(address as u32 | VALID | region);
-                    unit.rasr.write(NO_ACCESS | (bytes.ilog2() - 1) << 1 | REGION_ENABLE);
-                }
-                settle();
+                let region = free_region(unit)?;
+                // SAFETY: the region is free; the caller gives the bytes, which are fit for one.
+                unsafe { put(unit, region, address, attributes(bytes, Access::NoAccess)) };
                 Ok(Guard { region, address, bytes })
             })
         })
@@ -116,6 +110,44 @@ impl Mpu {
         let (offset, size) = largest_guard(start.addr(), bytes).ok_or(GuardError::Size { bytes })?;
         // SAFETY: the caller's; it is a part of the bytes.
         unsafe { self.guard(start.wrapping_add(offset), size) }
+    }
+}
+
+impl Mpu {
+    /// What a region for exactly these bytes lets anyone do with them; all, if there is none. O(regions). From interrupts: yes.
+    pub fn access(self, address: usize, bytes: usize) -> Access {
+        interrupt::free(|_| {
+            with_selection(|unit| find(unit, address, bytes).map_or(Access::ReadWrite, |(_, access)| access))
+        })
+    }
+
+    /// Changes what may be done with `bytes` bytes at `start`, for good, and tells what might be done before. What may not be read
+    /// and written takes a region. O(regions), with interrupts masked. From interrupts: yes.
+    ///
+    /// # Errors
+    /// As for [`Mpu::guard`].
+    ///
+    /// # Safety
+    /// The bytes are memory, not registers, which belong to the caller, and no [`Guard`] guards exactly these. Nobody does with them
+    /// what is forbidden then, with the exception of mistakes.
+    pub unsafe fn protect(self, start: *mut u8, bytes: usize, access: Access) -> Result<Access, GuardError> {
+        let address = start.addr();
+        GuardError::check(address, bytes)?;
+        interrupt::free(|_| {
+            with_selection(|unit| {
+                let found = find(unit, address, bytes);
+                let before = found.map_or(Access::ReadWrite, |(_, access)| access);
+                if before != access {
+                    let region = match found {
+                        Some((region, _)) => region,
+                        None => free_region(unit)?,
+                    };
+                    // SAFETY: the region is one for these bytes, or free; the caller gives the bytes, which are fit for one.
+                    unsafe { put(unit, region, address, attributes(bytes, access)) };
+                }
+                Ok(before)
+            })
+        })
     }
 }
 
@@ -140,11 +172,7 @@ impl Drop for Guard {
         interrupt::free(|_| {
             with_selection(|unit| {
                 // SAFETY: the region is this guard's, and nobody else's.
-                unsafe {
-                    unit.rnr.write(self.region);
-                    unit.rasr.write(0);
-                }
-                settle();
+                unsafe { put(unit, self.region, self.address, 0) };
             });
         });
     }
@@ -175,6 +203,61 @@ fn is_free(unit: &RegisterBlock, region: u32) -> bool {
     // SAFETY: there is such a region; selecting it changes nothing.
     unsafe { unit.rnr.write(region) };
     unit.rasr.read() & REGION_ENABLE == 0
+}
+
+/// The free region of the highest number, which counts where regions overlap. Selects it.
+fn free_region(unit: &RegisterBlock) -> Result<u32, GuardError> {
+    let regions = regions();
+    let free = (0..regions).rev().find(|region| is_free(unit, *region));
+    free.ok_or(GuardError::NoRegion {
+        regions: regions as usize,
+    })
+}
+
+/// The region for exactly these bytes, and what it lets anyone do with them. Selects it.
+fn find(unit: &RegisterBlock, address: usize, bytes: usize) -> Option<(u32, Access)> {
+    let is_it = |region: &u32| {
+        let is_used = !is_free(unit, *region);
+        let (base, attributes) = (unit.rbar.read() & !(VALID | REGION), unit.rasr.read());
+        is_used && base as usize == address && attributes & SIZE == size(bytes)
+    };
+    let region = (0..regions()).rev().find(is_it)?;
+    let access = match unit.rasr.read() & ACCESS {
+        0 => Access::NoAccess,
+        ALL_READ => Access::ReadOnly,
+        _ => Access::ReadWrite,
+    };
+    Some((region, access))
+}
+
+/// The size of a region of so many bytes, as its attributes have it.
+fn size(bytes: usize) -> u32 {
+    bytes.max(GuardError::LEAST).ilog2().wrapping_sub(1) << 1
+}
+
+/// The attributes of a region of so many bytes; 0 if there need not be one.
+fn attributes(bytes: usize, access: Access) -> u32 {
+    match access {
+        Access::NoAccess => DATA | size(bytes) | REGION_ENABLE,
+        Access::ReadOnly => DATA | ALL_READ | size(bytes) | REGION_ENABLE,
+        Access::ReadWrite => 0,
+    }
+}
+
+/// Sets a region up, or switches it off, if the attributes are 0. Selects it.
+///
+/// # Safety
+/// The region is the caller's or free, and the memory may be protected so.
+unsafe fn put(unit: &RegisterBlock, region: u32, address: usize, attributes: u32) {
+    // SAFETY: the caller's. In between the region is off, so that no mixture of old and new is in force.
+    unsafe {
+        dsb(); // what was written there before is written
+        unit.rnr.write(region);
+        unit.rasr.write(0);
+        unit.rbar.write(address as u32 | VALID | region);
+        unit.rasr.write(attributes);
+    }
+    settle();
 }
 
 /// From here on, what the unit was told holds.

@@ -2,11 +2,11 @@
 
 use core::ops::Range;
 
-use super::guard::{GuardError, NoMpu};
+use super::guard::{Access, GuardError, NoMpu};
 
 /// The memory protection unit of this core, switched on: there is none. Feature `mpu`.
 #[derive(Clone, Copy, Debug)]
-pub enum Mpu {}
+pub struct Mpu(Never);
 
 impl Mpu {
     /// There is no unit to switch on.
@@ -22,12 +22,12 @@ impl Mpu {
 
     /// Regions of the unit, used or not.
     pub fn regions(self) -> usize {
-        match self {}
+        match self.0 {}
     }
 
     /// Regions that guards can take.
     pub fn free_regions(self) -> usize {
-        match self {}
+        match self.0 {}
     }
 
     /// Puts a guard on `bytes` bytes at `start`.
@@ -38,7 +38,7 @@ impl Mpu {
     /// # Safety
     /// The bytes belong to the caller, and nobody accesses them before the guard is dropped.
     pub unsafe fn guard(self, _start: *mut u8, _bytes: usize) -> Result<Guard, GuardError> {
-        match self {}
+        match self.0 {}
     }
 
     /// Puts the largest guard that there can be inside of `bytes` bytes at `start`.
@@ -49,17 +49,44 @@ impl Mpu {
     /// # Safety
     /// As for [`Mpu::guard`].
     pub unsafe fn guard_within(self, _start: *mut u8, _bytes: usize) -> Result<Guard, GuardError> {
-        match self {}
+        match self.0 {}
+    }
+
+    /// What a region for exactly these bytes lets anyone do with them.
+    pub fn access(self, _address: usize, _bytes: usize) -> Access {
+        match self.0 {}
+    }
+
+    /// Changes what may be done with `bytes` bytes at `start`, and tells what might be done before.
+    ///
+    /// # Errors
+    /// None, as there is no unit that this could be asked of.
+    ///
+    /// # Safety
+    /// The bytes belong to the caller. Nobody does with them what is forbidden then.
+    pub unsafe fn protect(self, _start: *mut u8, _bytes: usize, _access: Access) -> Result<Access, GuardError> {
+        match self.0 {}
     }
 }
 
 /// Memory that nobody can access, until this is dropped: there is none. Feature `mpu`.
 #[derive(Debug)]
-pub enum Guard {}
+#[must_use = "the guard is lowered when it is dropped"]
+pub struct Guard(Never);
 
 impl Guard {
     /// The addresses that it guards.
     pub fn addresses(&self) -> Range<usize> {
-        match *self {}
+        match self.0 {}
     }
 }
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        match self.0 {}
+    }
+}
+
+/// What there is none of. A type of its own, so that compilers find nothing odd in programs for other processors.
+#[derive(Clone, Copy, Debug)]
+enum Never {}
