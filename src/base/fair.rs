@@ -4,17 +4,18 @@ use lock_api::RawMutex;
 
 use super::atomic::{AtomicU32, Ordering, spin_loop};
 
-/// A spin lock that cores get in the order in which they asked for it: a ticket lock. Feature `spin`.
+/// A spin lock that cores get in the order in which they asked for it. Feature `spin`.
 ///
-/// Nobody waits for more than one turn of each other core, so with *n* cores the longest wait is *n* - 1 times the longest
-/// operation of the heap. [`Spin`](crate::Spin) has no such bound: whoever looks at the right moment gets it, and one core may
-/// lose again and again. Both take one atomic read-modify-write operation where nobody waits.
+/// Of *n* cores, nobody waits for more than one turn of each other one, so the longest wait is *n* - 1 times the longest operation
+/// of the heap. [`Spin`](crate::Spin) has no such bound: whoever looks at the right moment gets it, and one core may lose again
+/// and again. Where nobody waits, both take one atomic read-modify-write operation.
 ///
-/// Choose it for cores that run nothing else meanwhile: bare metal, or threads that have a processor each. Where a thread can
-/// lose its processor while it waits, all that came after it wait until it has one again; there take [`Spin`](crate::Spin). As
-/// with that, an interrupt must not use the heap of the core that it interrupts.
+/// A waiting core whose turn it is takes the lock as soon as it is free. One that does not, since the system has taken its
+/// processor away, is passed over, and takes the lock when it is back; so threads that outnumber the processors do not wait for
+/// those of them that sleep. The bound above is for cores that run.
 ///
-/// A core without compare-and-swap takes it from `portable-atomic`, as set up by the firmware.
+/// As with [`Spin`](crate::Spin), an interrupt must not use the heap of the core that it interrupts. A core without
+/// compare-and-swap takes it from `portable-atomic`, as set up by the firmware.
 ///
 /// # Examples
 /// ```
@@ -23,31 +24,75 @@ use super::atomic::{AtomicU32, Ordering, spin_loop};
 /// static HEAP: Heap<FairSpin> = <Heap<FairSpin>>::new();
 /// ```
 pub struct FairSpin {
-    /// The ticket that who comes next will draw.
+    /// 1 while the lock is held. This alone excludes others; the tickets are manners.
+    held: AtomicU32,
+    /// The ticket that who comes next and has to wait will draw.
     next: AtomicU32,
-    /// The ticket whose turn it is. If that is drawn, the lock is held, and only its holder writes here.
+    /// The ticket whose turn it is; `next` if nobody waits, or only who was passed over. Only the lock's holder writes here.
     serving: AtomicU32,
 }
 
+/// How often a waiting core sees the lock free and not taken, for each one that is before it, until it passes them over. A core
+/// that runs takes the lock within a few looks.
+const PATIENCE: u32 = 64;
+
 impl FairSpin {
-    /// Waits for the turn of a ticket that the caller has drawn. What earlier holders wrote is seen from then on.
+    /// Takes the lock if it is free.
     #[inline(always)]
-    fn wait(&self, ticket: u32) {
-        while self.serving.load(Ordering::Acquire) != ticket {
+    fn take(&self) -> bool {
+        self.held
+            .compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed)
+            .is_ok()
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn wait(&self) {
+        self.wait_with(self.next.fetch_add(1, Ordering::Relaxed), PATIENCE);
+    }
+
+    /// Takes the lock when it is the turn of this ticket, or those before it do not use theirs.
+    fn wait_with(&self, ticket: u32, patience: u32) {
+        let mut unused = 0_u32;
+        loop {
+            if self.held.load(Ordering::Relaxed) != 0 {
+                unused = 0;
+            } else if unused >= patience.saturating_mul(self.before(ticket)) {
+                if self.take() {
+                    break;
+                }
+                unused = 0;
+            } else {
+                unused = unused.saturating_add(1);
+            }
             spin_loop();
         }
+        if !self.is_past(ticket) {
+            self.serving.store(ticket.wrapping_add(1), Ordering::Relaxed);
+        }
+    }
+
+    /// How many are served before this ticket.
+    fn before(&self, ticket: u32) -> u32 {
+        let serving = self.serving.load(Ordering::Relaxed);
+        (ticket.wrapping_sub(serving) as i32).max(0) as u32
+    }
+
+    /// Whether this ticket was passed over.
+    fn is_past(&self, ticket: u32) -> bool {
+        (ticket.wrapping_sub(self.serving.load(Ordering::Relaxed)) as i32) < 0
     }
 }
 
-// SAFETY: a ticket is drawn by one caller, since that is a single operation on `next`; tickets repeat after 2^32 of them, which
-// is more than there can be waiting at a time. So there is one holder of the ticket that is served, and the next one is served
-// when that holder unlocks, not before.
+// SAFETY: `held` goes from 0 to 1 in one operation, by who gets the lock, and back to 0 when that unlocks; so there is one holder at
+// a time. The orders make what one wrote visible to the next.
 unsafe impl RawMutex for FairSpin {
     #[allow(
         clippy::declare_interior_mutable_const,
         reason = "lock_api's way to construct a lock"
     )]
     const INIT: FairSpin = FairSpin {
+        held: AtomicU32::new(0),
         next: AtomicU32::new(0),
         serving: AtomicU32::new(0),
     };
@@ -55,34 +100,25 @@ unsafe impl RawMutex for FairSpin {
 
     #[inline]
     fn lock(&self) {
-        self.wait(self.next.fetch_add(1, Ordering::Relaxed));
+        if !self.try_lock() {
+            self.wait();
+        }
     }
 
+    /// Who waits comes first: while somebody does, this fails.
     #[inline(always)]
     fn try_lock(&self) -> bool {
-        let ticket = self.serving.load(Ordering::Relaxed);
-        let drawn = ticket.wrapping_add(1);
-        // A ticket that is served and not drawn: nobody holds the lock, nobody waits.
-        let order = Ordering::Relaxed;
-        if self.next.compare_exchange(ticket, drawn, order, order).is_err() {
-            return false;
-        }
-        // Its turn is now, unless this thread slept above for as long as it takes to draw all tickets there are: then it waits.
-        self.wait(ticket);
-        true
+        self.next.load(Ordering::Relaxed) == self.serving.load(Ordering::Relaxed) && self.take()
     }
 
     #[inline(always)]
     unsafe fn unlock(&self) {
-        // The caller is the holder, so nobody else writes.
-        let next = self.serving.load(Ordering::Relaxed).wrapping_add(1);
-        self.serving.store(next, Ordering::Release);
+        self.held.store(0, Ordering::Release);
     }
 
     #[inline]
     fn is_locked(&self) -> bool {
-        let serving = self.serving.load(Ordering::Relaxed);
-        self.next.load(Ordering::Relaxed) != serving
+        self.held.load(Ordering::Relaxed) != 0
     }
 }
 
@@ -93,51 +129,70 @@ mod tests {
     use std::thread;
     use std::vec::Vec;
 
-    #[test]
-    fn c22_waiting_cores_are_served_in_the_order_of_arrival() {
-        let (lock, served) = (FairSpin::INIT, Mutex::new(Vec::new()));
-        lock.lock();
+    /// Four threads wait one after the other, from a ticket on; who gets the lock when?
+    fn order_of_service(first: u32) -> Vec<u32> {
+        let lock = FairSpin {
+            held: AtomicU32::new(1),
+            next: AtomicU32::new(first),
+            serving: AtomicU32::new(first),
+        };
+        let served = Mutex::new(Vec::new());
         thread::scope(|scope| {
             for number in 0..4_u32 {
                 let (lock, served) = (&lock, &served);
+                let ticket = lock.next.fetch_add(1, Ordering::Relaxed);
                 scope.spawn(move || {
-                    lock.lock();
+                    lock.wait_with(ticket, u32::MAX); // sleepers are waited for
                     served.lock().unwrap().push(number);
-                    assert!(!lock.try_lock(), "while it is held");
                     // SAFETY: locked above.
                     unsafe { lock.unlock() };
                 });
-                while lock.next.load(Ordering::Relaxed) != number + 2 {
-                    thread::yield_now();
-                }
-                assert!(!lock.try_lock(), "while others wait");
             }
-            assert!(lock.is_locked());
-            // SAFETY: locked at the beginning.
+            assert!(lock.is_locked() && !lock.try_lock());
+            // SAFETY: it was made as a lock that is held.
             unsafe { lock.unlock() };
         });
-        assert_eq!(served.into_inner().unwrap(), [0, 1, 2, 3]);
-        assert!(!lock.is_locked());
+        assert!(lock.try_lock(), "nobody waits, nobody holds it");
+        served.into_inner().unwrap()
+    }
+
+    #[test]
+    fn c22_waiting_cores_are_served_in_the_order_of_arrival() {
+        assert_eq!(order_of_service(0), [0, 1, 2, 3]);
     }
 
     #[test]
     fn c22_tickets_begin_anew_when_they_are_used_up() {
-        let lock = FairSpin {
-            next: AtomicU32::new(u32::MAX - 2),
-            serving: AtomicU32::new(u32::MAX - 2),
-        };
-        for _ in 0..3 {
-            lock.lock();
-            assert!(!lock.try_lock());
-            // SAFETY: locked above.
-            unsafe { lock.unlock() };
-            assert!(lock.try_lock());
-            assert!(lock.is_locked());
-            // SAFETY: locked above.
-            unsafe { lock.unlock() };
-            assert!(!lock.is_locked());
-        }
+        assert_eq!(order_of_service(u32::MAX - 1), [0, 1, 2, 3]);
+    }
+
+    #[test]
+    fn c22_who_waits_comes_before_who_comes() {
+        let lock = FairSpin::INIT;
+        let ticket = lock.next.fetch_add(1, Ordering::Relaxed);
+        assert!(!lock.try_lock(), "somebody waits, though nobody holds it");
+        lock.wait_with(ticket, PATIENCE);
+        assert!(!lock.try_lock(), "somebody holds it");
+        // SAFETY: locked above.
+        unsafe { lock.unlock() };
+        assert!(lock.try_lock());
+    }
+
+    #[test]
+    fn c22_who_sleeps_is_passed_over() {
+        let lock = FairSpin::INIT;
+        let asleep = [(); 2].map(|()| lock.next.fetch_add(1, Ordering::Relaxed));
+        lock.lock();
         assert_eq!(lock.serving.load(Ordering::Relaxed), 3);
+        // SAFETY: locked above.
+        unsafe { lock.unlock() };
+        for ticket in asleep {
+            lock.wait_with(ticket, u32::MAX);
+            // SAFETY: locked above.
+            unsafe { lock.unlock() };
+            assert_eq!(lock.serving.load(Ordering::Relaxed), 3, "the others keep their order");
+        }
+        assert!(lock.try_lock());
     }
 
     #[test]
