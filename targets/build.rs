@@ -78,13 +78,25 @@ impl Board {
             .unwrap_or_else(|| panic!("board {} has no setting {key}", self.name))
     }
 
+    /// How many cores there are: one, if nothing is said.
+    fn cores(&self) -> u32 {
+        let text = self.settings.get("cores");
+        text.map_or(1, |text| self.number("cores", text))
+    }
+
+    fn number(&self, key: &str, text: &str) -> u32 {
+        text.parse()
+            .unwrap_or_else(|error| panic!("board {}, {key}: {error}", self.name))
+    }
+
     /// `board.x`: everything that a program for this board is linked with, by one `-Tboard.x`.
     fn write_linker_script(&self, out: &Path) {
         fs::copy(self.folder.join("memory.x"), out.join("memory.x")).expect("the board has a memory.x");
         // cortex-m-rt's link.x includes memory.x itself, riscv-rt's does not.
         let riscv = self.get("target").starts_with("riscv");
+        let harts = format!("INCLUDE memory.x\n_max_hart_id = {};\n", self.cores() - 1);
         let parts = [
-            (riscv, "INCLUDE memory.x\n"),
+            (riscv, harts.as_str()),
             (true, "INCLUDE link.x\n"),
             (env::var_os("CARGO_FEATURE_DEFMT").is_some(), "INCLUDE defmt.x\n"),
         ];
@@ -98,22 +110,22 @@ impl Board {
 
     /// `settings.rs`: what the crate says about the board, as constants.
     fn write_settings(&self, out: &Path) {
-        let number = |key| -> u32 {
-            self.get(key)
-                .parse()
-                .unwrap_or_else(|error| panic!("board {}, {key}: {error}", self.name))
-        };
+        let icount = self.settings.get("icount_shift");
         let text = format!(
             "/// The board's name, which is that of its folder in `targets/`.\n\
              pub const NAME: &str = {:?};\n\
              /// Bytes of a heap region that leave room for the program's own data and stack.\n\
              pub const REGION_BYTES: usize = {};\n\
+             /// The cores of the board.\n\
+             pub const CORES: usize = {};\n\
              const TIMER_HZ: u32 = {};\n\
-             const ICOUNT_SHIFT: u32 = {};\n",
+             /// Virtual nanoseconds per instruction, as a power of two; `None` where time is the host's.\n\
+             const ICOUNT_SHIFT: Option<u32> = {:?};\n",
             self.name,
-            number("region"),
-            number("timer_hz"),
-            number("icount_shift"),
+            self.number("region", self.get("region")),
+            self.cores(),
+            self.number("timer_hz", self.get("timer_hz")),
+            icount.map(|text| self.number("icount_shift", text)),
         );
         // ARMv6-M cores do not say what a fault is about.
         let target = self.get("target");

@@ -44,9 +44,20 @@ fi
 read -ra machine <<<"$(setting "$board" machine)"
 read -ra more <<<"${TERRACE_QEMU_ARGS:-}"
 
-# Time counts instructions (-icount), so that every run of a program is the same run; while the core sleeps, time jumps.
+time=()
+shift=$(setting "$board" icount_shift)
+if [ -n "$shift" ]; then
+  # Time counts instructions, so that every run of a program is the same run; while the core sleeps, time jumps.
+  time=(-icount "shift=$shift,sleep=off")
+fi
+cores=$(setting "$board" cores)
+if [ "${cores:-1}" -gt 1 ]; then
+  # Each core is a thread of the host: they run at the same time, as far as the host has that many.
+  time+=(-smp "$cores" -accel tcg,thread=multi)
+fi
+
 exec ${limit[@]+"${limit[@]}"} "$qemu" "${machine[@]}" \
-  -icount "shift=$(setting "$board" icount_shift),sleep=off" \
+  ${time[@]+"${time[@]}"} \
   -display none -serial none -monitor none \
   -semihosting-config enable=on,target=native \
   ${more[@]+"${more[@]}"} -kernel "$elf" </dev/null

@@ -1,11 +1,11 @@
-//! Does the board keep its promises? Timer, instruction counter, and the two against each other.
+//! Does the board keep its promises? Timer, instruction counter, and the two against each other; all cores.
 
 #![no_main]
 #![cfg_attr(target_os = "none", no_std)]
 
 use core::sync::atomic::{AtomicU32, Ordering};
 
-use terrace_board::{every, idle, instructions, println, stop};
+use terrace_board::{CORES, core_id, every, idle, instructions, on_all_cores, println, stop};
 
 terrace_board::entry!(main);
 
@@ -26,6 +26,17 @@ fn wait(count: u32, busy: bool) {
     }
 }
 
+/// How often each core was called.
+static CALLS: [AtomicU32; CORES] = [const { AtomicU32::new(0) }; CORES];
+
+fn call(core: usize) {
+    assert_eq!(core_id(), core);
+    CALLS[core].store(CALLS[core].load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+    // All are here at the same time, or this waits for ever.
+    let target = CALLS[core].load(Ordering::Relaxed);
+    while CALLS.iter().any(|calls| calls.load(Ordering::Relaxed) < target) {}
+}
+
 fn main() {
     const MICROS: u32 = 500;
     every(MICROS, tick);
@@ -34,11 +45,22 @@ fn main() {
     wait(100, true);
     let end = instructions();
     wait(10, false);
+    let before = TICKS.load(Ordering::Relaxed);
+    for round in 1..=100 {
+        on_all_cores(call);
+        assert!(CALLS.iter().all(|calls| calls.load(Ordering::Relaxed) == round));
+    }
+    // Whoever waits for the other cores is interrupted all the same.
+    on_all_cores(|core| {
+        let enough = TICKS.load(Ordering::Relaxed) + 10;
+        while core != 0 && TICKS.load(Ordering::Relaxed) < enough {}
+    });
+    assert!(CORES == 1 || TICKS.load(Ordering::Relaxed) >= before + 10);
     stop();
     let ticks = TICKS.load(Ordering::Relaxed);
     let counted = start.zip(end).map(|(start, end)| end - start);
     println!(
-        "{}: {ticks} ticks, {counted:?} instructions in 100 of them",
+        "{}: {ticks} ticks, {counted:?} instructions in 100 of them, {CORES} cores",
         terrace_board::NAME
     );
     assert!(ticks >= 111);

@@ -1,6 +1,8 @@
 //! The same on a host: a thread is the timer, a child process may panic.
 
 use std::{
+    array,
+    cell::Cell,
     env,
     ops::Range,
     panic,
@@ -17,6 +19,13 @@ use std::{
 pub const NAME: &str = "host";
 /// Bytes of a heap region that leave room for the program's own data and stack.
 pub const REGION_BYTES: usize = 128 * 1024; // pointers are twice as long as on the boards, and std takes its share
+
+/// The cores that [`on_all_cores`] runs work on.
+pub const CORES: usize = 4;
+
+thread_local! {
+    static CORE: Cell<usize> = const { Cell::new(0) };
+}
 
 /// The number of the timer that runs; another number ends its thread.
 static CURRENT: AtomicU32 = AtomicU32::new(0);
@@ -55,6 +64,25 @@ pub fn stop() {
     let handler_is_caller = |thread: &JoinHandle<()>| thread.thread().id() == thread::current().id();
     if let Some(thread) = thread.filter(|thread| !handler_is_caller(thread)) {
         thread.join().expect("a panic of the handler ends the program");
+    }
+}
+
+/// The running core, from 0. Allocates nothing.
+pub fn core_id() -> usize {
+    CORE.get()
+}
+
+pub fn on_all_cores(work: fn(usize)) {
+    let spawn = |core| {
+        thread::spawn(move || {
+            CORE.set(core);
+            work(core);
+        })
+    };
+    let others: [_; CORES - 1] = array::from_fn(|index| spawn(index + 1));
+    work(0);
+    for other in others {
+        other.join().expect("a panic ends the program");
     }
 }
 

@@ -20,15 +20,17 @@
 //! | fault | message on standard error, status 102 | a signal |
 //! | stack overflow | found at the end, status 103 | a signal |
 //! | [`every`] | timer interrupt: SysTick, or the CLINT's `mtimer` | a thread |
-//! | [`instructions`] | exact, see there | none |
-//! | `critical-section` | interrupts masked | a mutex |
+//! | [`instructions`] | exact, see there; none where there are several cores | none |
+//! | [`on_all_cores`] | the harts of `riscv64-virt-smp`, elsewhere core 0 | threads |
+//! | `critical-section` | interrupts masked, one core at a time | a mutex |
 //!
 //! A board is a folder of `targets/`: `memory.x` is its memory, `board.conf` says how QEMU runs it. The environment
 //! variable `TERRACE_BOARD` names the board where a target has several. The linker script `board.x`, written by the
 //! build script, brings everything together: a program is linked with `-Tboard.x` and nothing else.
 //!
-//! Time on a board counts instructions: one takes 128 ns of virtual time, as on a core of 8 MHz. A program therefore
-//! does exactly the same in every run, interrupts included.
+//! Time on a board of one core counts instructions: one takes 128 ns of virtual time, as on a core of 8 MHz. A program
+//! therefore does exactly the same in every run, interrupts included. Where there are several cores, they run at the same
+//! time, each on a thread of the host, and time is the host's: no two runs are alike.
 
 #![cfg_attr(target_os = "none", no_std)]
 
@@ -42,7 +44,7 @@ use firmware as platform;
 #[cfg(not(target_os = "none"))]
 use host as platform;
 
-pub use platform::{NAME, REGION_BYTES, exit, expect_fault, expect_panic, idle, instructions};
+pub use platform::{CORES, NAME, REGION_BYTES, core_id, exit, expect_fault, expect_panic, idle, instructions};
 
 #[cfg(all(target_os = "none", feature = "defmt"))]
 use defmt_semihosting as _;
@@ -78,6 +80,18 @@ macro_rules! println {
     ($($arguments:tt)*) => {
         $crate::private::semihosting::println!($($arguments)*)
     };
+}
+
+/// Runs `work` on all [`CORES`] at once, with the number of each; returns when all have finished. What was written before is
+/// seen by them, and what they wrote is seen afterwards.
+///
+/// To be called by core 0, with interrupts on, neither from a handler nor in a critical section. Interrupts come on core 0
+/// only.
+///
+/// # Panics
+/// If another core calls it, or it is called in `work`. A panic on any core ends the program.
+pub fn on_all_cores(work: fn(usize)) {
+    platform::on_all_cores(work);
 }
 
 /// Runs `handler` in a timer interrupt every `micros` microseconds, from now on, instead of an earlier handler.

@@ -91,14 +91,20 @@ pub fn idle() {
     cortex_m::asm::wfi();
 }
 
-pub fn instructions() -> u64 {
-    // One instruction takes 2^ICOUNT_SHIFT ns, one tick 10^9 / TIMER_HZ; in lowest terms, so that nothing overflows.
-    const PER: u64 = (TIMER_HZ as u64) << ICOUNT_SHIFT;
+/// Instructions executed since the start of the program.
+///
+/// The timer is read, which ticks 1.6 to 3.2 times per instruction: a difference of two readings is right to one instruction.
+/// Taking a reading costs some dozens of them, hundreds in a debug build; on a core that divides in software the number varies
+/// a little.
+pub fn instructions() -> Option<u64> {
+    // One instruction takes 2^SHIFT ns, one tick 10^9 / TIMER_HZ; in lowest terms, so that nothing overflows.
+    const SHIFT: u32 = ICOUNT_SHIFT.expect("time on this board counts instructions");
+    const PER: u64 = (TIMER_HZ as u64) << SHIFT;
     const COMMON: u64 = greatest_common_divisor(1_000_000_000, PER);
     const INSTRUCTIONS: u64 = 1_000_000_000 / COMMON;
     const TICKS: u64 = PER / COMMON;
     let ticks = critical_section::with(|cs| CLOCK.borrow(cs).get().now(cs));
-    (ticks * INSTRUCTIONS + TICKS / 2) / TICKS
+    Some((ticks * INSTRUCTIONS + TICKS / 2) / TICKS)
 }
 
 const fn greatest_common_divisor(a: u64, b: u64) -> u64 {

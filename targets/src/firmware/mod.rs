@@ -1,20 +1,30 @@
 //! The board: from reset to exit status.
 
 #[cfg_attr(target_arch = "arm", path = "arm.rs")]
-#[cfg_attr(target_arch = "riscv32", path = "riscv.rs")]
+#[cfg_attr(any(target_arch = "riscv32", target_arch = "riscv64"), path = "riscv.rs")]
 mod core_specific;
+#[cfg_attr(target_arch = "riscv64", path = "harts.rs")]
+#[cfg_attr(not(target_arch = "riscv64"), path = "one_core.rs")]
+mod cores;
 mod fault;
 mod panic;
+#[cfg(target_arch = "riscv64")]
+mod section;
 mod stack;
 
-pub use core_specific::{every, idle, stop};
+pub use core_specific::{every, idle, instructions, stop};
+pub use cores::{core_id, on_all_cores};
 pub use fault::expect_fault;
 pub use panic::expect_panic;
 
 include!(concat!(env!("OUT_DIR"), "/settings.rs"));
 
-/// Runs the program. Called once, after the runtime has set up memory.
+/// Runs the program, on core 0. Called once on each core, after the runtime has set up memory.
 pub fn start(main: fn()) -> ! {
+    #[cfg(target_arch = "riscv64")]
+    if core_id() != 0 {
+        cores::serve();
+    }
     stack::guard();
     core_specific::start();
     main();
@@ -36,13 +46,4 @@ pub fn exit(status: u8) -> ! {
         semihosting::process::exit(103);
     }
     semihosting::process::exit(status.into())
-}
-
-/// Instructions executed since the start of the program, or `None` on a host.
-///
-/// Exact on RISC-V. On ARM the timer is read, which ticks 1.6 to 3.2 times per instruction: a difference of two readings
-/// is right to one instruction. Taking a reading costs some dozens of them, hundreds in a debug build; on a core that
-/// divides in software the number varies a little.
-pub fn instructions() -> Option<u64> {
-    Some(core_specific::instructions())
 }

@@ -33,7 +33,7 @@ impl Timer {
     /// Makes this the timer. Its interrupt comes when `due` is reached.
     fn set(self, cs: CriticalSection) {
         TIMER.borrow(cs).set(self);
-        // SAFETY: these are the words of hart 0's comparator on the virt machine, the only hart. The low word is written
+        // SAFETY: these are the words of hart 0's comparator on the virt machine, and this is the one who writes. The low word is written
         // while the high one is at its maximum, so that no moment in between raises the interrupt.
         unsafe {
             MTIMECMP.add(1).write_volatile(u32::MAX);
@@ -99,9 +99,10 @@ pub fn idle() {
     riscv::asm::wfi();
 }
 
-pub fn instructions() -> u64 {
+/// Instructions executed since the start of the program, exact; `None` on boards whose time does not count them.
+pub fn instructions() -> Option<u64> {
     // With -icount the counter runs in nanoseconds of virtual time.
-    minstret::read64() >> ICOUNT_SHIFT
+    ICOUNT_SHIFT.map(|shift| minstret::read64() >> shift)
 }
 
 #[core_interrupt(Interrupt::MachineTimer)]

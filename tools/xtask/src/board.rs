@@ -58,7 +58,7 @@ impl Board {
         for board in boards {
             match board.qemu.as_str() {
                 "qemu-system-arm" => setup::require(&[Tool::QemuArm])?,
-                "qemu-system-riscv32" => setup::require(&[Tool::QemuRiscv])?,
+                "qemu-system-riscv32" | "qemu-system-riscv64" => setup::require(&[Tool::QemuRiscv])?,
                 other => return failed(format!("targets/{}: unknown program {other}", board.name)),
             }
         }

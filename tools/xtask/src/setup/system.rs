@@ -32,7 +32,8 @@ impl Tool {
 
     fn present(self) -> bool {
         match self {
-            Self::QemuArm | Self::QemuRiscv | Self::Valgrind => on_path(self.name()),
+            Self::QemuArm | Self::Valgrind => on_path(self.name()),
+            Self::QemuRiscv => on_path(self.name()) && on_path("qemu-system-riscv64"),
             Self::Gcc32 => links_32_bit(),
             Self::Cxx => on_path("c++"),
         }
