@@ -17,6 +17,7 @@ mod at;
 mod checked;
 pub(crate) mod claim;
 pub mod commit;
+pub mod control;
 pub mod criticality;
 pub mod external;
 pub mod gc_manager;

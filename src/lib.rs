@@ -124,6 +124,7 @@ pub use heap::arenas::Collected;
 #[doc(hidden)]
 pub use heap::claim::Memory;
 pub use heap::commit::Growth;
+pub use heap::control::HostControl;
 pub use heap::criticality::{Denier, Failure, MemoryRequest, RequestError, ReserveError, Verdict, Veto};
 pub use heap::external::NeedsHook;
 pub use heap::gc_manager::{GcStats, StartupError};

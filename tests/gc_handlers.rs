@@ -228,3 +228,52 @@ fn b8_hooks_are_around_every_collection() {
     heap.collect(Generation::Young);
     assert!(hooks.calls.lock().unwrap().is_empty());
 }
+
+#[test]
+fn b9_each_part_that_a_host_takes_care_of_is_optional() {
+    brand!(Here);
+    struct Nothing;
+    impl HostControl for Nothing {}
+
+    struct Load;
+    impl HostControl for Load {
+        fn memory_load(&self) -> Option<LoadOverride> {
+            Some(|_| HostLoad {
+                percent: 97,
+                available: 1,
+            })
+        }
+    }
+
+    struct All(&'static Hooks);
+    impl HostControl for All {
+        fn gc_hooks(&self) -> Option<&'static dyn GcHooks> {
+            Some(self.0)
+        }
+        fn veto(&self) -> Option<Veto> {
+            Some(|_| Verdict::Deny)
+        }
+    }
+
+    let heap = heap(64 << 10);
+    let hooks: &Hooks = Box::leak(Box::new(Hooks {
+        calls: Mutex::default(),
+    }));
+    let layout = Layout::new::<u64>();
+    let ask = || heap.allocate_critical(layout, Criticality::Task);
+    heap.set_host_control(&Nothing).unwrap();
+    assert!(heap.memory_load().percent < 97);
+    let block = ask().unwrap();
+    heap.set_host_control(&Load).unwrap();
+    assert_eq!((heap.memory_load().percent, heap.memory_load().available), (97, 1));
+    heap.set_host_control(&All(hooks)).unwrap();
+    assert_eq!(heap.memory_load().percent, 97, "what it does not take care of stays");
+    assert!(matches!(ask(), Err(RequestError::Denied { .. })));
+    let _arena = Arena::<Here>::branded(heap).unwrap();
+    heap.collect(Generation::Young);
+    assert_eq!(hooks.calls.lock().unwrap().len(), 2);
+    // SAFETY: the block was allocated with this layout and is given up.
+    unsafe { heap.dealloc(block.as_ptr(), layout) };
+    let error = support::empty_heap_for_good().set_host_control(&Load).unwrap_err();
+    assert!(error.requested > 0, "there is no memory");
+}
