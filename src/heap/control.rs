@@ -68,8 +68,7 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
     ///
     /// terrace::init!(HEAP, 64 * 1024).unwrap();
     /// HEAP.set_host_control(&HOST).unwrap();
-    /// let arena = Arena::new(&HEAP).unwrap();
-    /// HEAP.collect(Generation::Old);
+    /// Arena::new(&HEAP).unwrap().enter(|cx| cx.collect(Generation::Old));
     /// assert_eq!(HOST.collections.load(Relaxed), 1);
     /// ```
     pub fn set_host_control(&self, control: &dyn HostControl) -> Result<(), OutOfMemory> {
