@@ -53,6 +53,7 @@ use crate::base::lock::NoLock;
 use crate::gc::parking::{Pace, Parking};
 use crate::native::{context::Context, pool::Pool};
 use crate::notify::{event::Journal, post::Posted, table::Table, watch::Watch};
+use rescue::Rescuer;
 use side::Side;
 
 /// A heap over memory that is given to it once.
@@ -131,6 +132,8 @@ struct Shared {
     is_due: bool,
     /// What only hosts need that ask for it; nothing before that.
     side: Option<NonNull<Side>>,
+    /// There as soon as there is the host's side or an arena.
+    rescuer: Option<&'static Rescuer>,
 }
 
 impl Shared {
@@ -151,6 +154,7 @@ impl Shared {
         is_collecting: false,
         is_due: false,
         side: None,
+        rescuer: None,
     };
 }
 

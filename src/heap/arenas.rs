@@ -41,6 +41,7 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
         self.enter_first(|_, shared| {
             arena.next.store(shared.arenas.cast_mut(), Ordering::Relaxed);
             shared.arenas = arena;
+            shared.rescuer = Some(Self::RESCUER);
             if shared.pace != Pace::Neutral {
                 arena.set_pace(shared.pace);
             }

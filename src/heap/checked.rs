@@ -26,11 +26,7 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
             return ptr::without_provenance_mut(layout.align());
         }
         let block = self.check_and(ptr::null_mut(), |context, shared| Ok(shared.take(context, layout)));
-        if block.is_null() {
-            self.rescue(layout, None)
-        } else {
-            block
-        }
+        if block.is_null() { self.rescue(layout) } else { block }
     }
 
     /// As [`Heap::release`].

@@ -75,7 +75,7 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
             self.enter(serve)
         };
         let (block, is_fresh) = if block.is_null() {
-            (self.rescue(layout, None), false)
+            (self.rescue(layout), false)
         } else {
             (block, is_fresh)
         };
@@ -167,7 +167,7 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
         });
         let Some((start, joined)) = joined else {
             // SAFETY: the caller's; the new size is one that a layout can have.
-            return unsafe { self.move_rescued(&mut Rescue::default(), block, old, new_size, None) };
+            return unsafe { self.enlarge(block, old, new_size) };
         };
         // SAFETY: the caller's; `start` begins as many granules as were joined, in which the old contents lie.
         unsafe { self.move_joined(block, old, start, joined, wanted) };
@@ -264,7 +264,8 @@ impl Shared {
     ///
     /// # Safety
     /// As for [`GlobalAlloc::realloc`]; neither size is 0.
-    #[inline(always)]
+    #[cfg_attr(not(terrace_small), inline(always))]
+    #[cfg_attr(terrace_small, inline(never))]
     pub(super) unsafe fn resize(
         &mut self,
         context: &mut Context,

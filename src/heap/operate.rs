@@ -114,11 +114,7 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
                 shared.serve(context, layout.size(), layout.align())
             })
         };
-        if block.is_null() {
-            self.rescue(layout, None)
-        } else {
-            block
-        }
+        if block.is_null() { self.rescue(layout) } else { block }
     }
 
     /// # Safety

@@ -72,6 +72,16 @@ pub(super) struct Rescue {
 /// Makes one attempt to serve a request, under the locks, also while a GC handler runs; null if there is no room.
 pub(super) type Work<'a> = &'a mut dyn FnMut(&mut Context, &mut Shared) -> *mut u8;
 
+/// The ways to rescue a request, for one type of heap; reached through a pointer, which is there as soon as there is anything that
+/// can be done: a program without such things does not link it.
+///
+/// # Safety
+/// The pointer is that of a heap of this type; no lock is held. The rest as for the methods of these names.
+pub(super) struct Rescuer {
+    serve: unsafe fn(heap: *const (), layout: Layout) -> *mut u8,
+    enlarge: unsafe fn(heap: *const (), block: *mut u8, old: Layout, new_size: usize) -> *mut u8,
+}
+
 impl Rescue {
     /// As two numbers, for whoever keeps it in another layer.
     pub(super) fn to_numbers(self) -> [usize; 2] {
@@ -116,13 +126,58 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
         self.collect_next_of(&mut rescue.progress, how)
     }
 
-    /// A block for `layout`, which is not empty and for which there was no room; null if no measure makes any. The criticality
-    /// is the heap's default if there is none.
+    pub(super) const RESCUER: &'static Rescuer = &Rescuer {
+        serve: Self::serve_rescued,
+        enlarge: Self::enlarge_rescued,
+    };
+
+    fn rescuer(&self) -> Option<&'static Rescuer> {
+        self.enter(|_, shared| shared.rescuer)
+    }
+
+    /// A block for `layout`, which is not empty and for which there was no room; null if no measure makes any. Of the heap's
+    /// default criticality.
     #[cold]
     #[inline(never)]
-    pub(super) fn rescue(&self, layout: Layout, criticality: Option<Criticality>) -> *mut u8 {
+    pub(super) fn rescue(&self, layout: Layout) -> *mut u8 {
+        match self.rescuer() {
+            // SAFETY: it is set for this heap only; no lock is held.
+            Some(rescuer) => unsafe { (rescuer.serve)(ptr::from_ref(self).cast(), layout) },
+            None => ptr::null_mut(), // the failure is noted
+        }
+    }
+
+    /// # Safety
+    /// The pointer is that of a heap of this type.
+    unsafe fn serve_rescued(heap: *const (), layout: Layout) -> *mut u8 {
+        // SAFETY: the caller's.
+        let heap = unsafe { &*heap.cast::<Self>() };
         let mut attempt = |context: &mut Context, shared: &mut Shared| shared.take_unbarred(context, layout);
-        self.rescue_with(&mut Rescue::default(), layout, criticality, &mut attempt)
+        heap.rescue_with(&mut Rescue::default(), layout, None, &mut attempt)
+    }
+
+    /// As [`Heap::move_rescued`], of the heap's default criticality.
+    ///
+    /// # Safety
+    /// As for [`Heap::move_rescued`].
+    #[cold]
+    #[inline(never)]
+    pub(super) unsafe fn enlarge(&self, block: *mut u8, old: Layout, new_size: usize) -> *mut u8 {
+        match self.rescuer() {
+            // SAFETY: it is set for this heap only; no lock is held; the rest is the caller's.
+            Some(rescuer) => unsafe { (rescuer.enlarge)(ptr::from_ref(self).cast(), block, old, new_size) },
+            None => ptr::null_mut(), // the failure is noted
+        }
+    }
+
+    /// # Safety
+    /// The pointer is that of a heap of this type; the rest as for [`Heap::move_rescued`].
+    unsafe fn enlarge_rescued(heap: *const (), block: *mut u8, old: Layout, new_size: usize) -> *mut u8 {
+        // SAFETY: the caller's.
+        unsafe {
+            let heap = &*heap.cast::<Self>();
+            heap.move_rescued(&mut Rescue::default(), block, old, new_size, None)
+        }
     }
 
     /// Attempts something that needs a block for `layout`, and for which there was no room, until it succeeds or nothing can be done.

@@ -196,7 +196,7 @@ unsafe impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Source for Heap<L, C,
 
     fn door(&'static self, criticality: Criticality) -> Option<&'static dyn Source> {
         self.enter_first(|context, shared| {
-            shared.side(context)?;
+            shared.side(context, Self::RESCUER)?;
             let doors = match shared.side_if_any()?.doors {
                 Some(doors) => doors.cast::<Doors<L, C, CONTEXTS>>(),
                 None => shared.make_doors(context, self)?,

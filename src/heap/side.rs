@@ -11,7 +11,7 @@ use super::external::NeedsHook;
 use super::handlers::{BARS, GcHooks, Run};
 use super::hosting::Hosting;
 use super::load::{Follow, LoadOverride};
-use super::rescue::{Measure, Take};
+use super::rescue::{Measure, Rescuer, Take};
 use super::{Heap, Shared};
 use crate::arena::error::OutOfMemory;
 use crate::base::core_id::CoreId;
@@ -108,7 +108,10 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
     pub(super) fn with_side<R>(&self, work: impl FnOnce(&mut Side) -> R) -> Result<R, OutOfMemory> {
         self.enter(|context, shared| {
             let requested = size_of::<Side>();
-            shared.side(context).map(work).ok_or(OutOfMemory { requested })
+            shared
+                .side(context, Self::RESCUER)
+                .map(work)
+                .ok_or(OutOfMemory { requested })
         })
     }
 
@@ -127,8 +130,8 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
 }
 
 impl Shared {
-    /// The host's side, which is made if there is none; nothing if there is no memory for it.
-    pub(super) fn side(&mut self, context: &mut Context) -> Option<&mut Side> {
+    /// The host's side, which is made if there is none; nothing if there is no memory for it. `rescuer` is that of the heap's type.
+    pub(super) fn side(&mut self, context: &mut Context, rescuer: &'static Rescuer) -> Option<&mut Side> {
         if self.side.is_none() {
             let layout = Layout::new::<Side>();
             let place = NonNull::new(self.serve_quietly(context, layout.size(), layout.align()))?.cast::<Side>();
@@ -138,7 +141,7 @@ impl Shared {
             }
             // SAFETY: the block was taken just now, for this.
             unsafe { place.write(Side::default()) };
-            self.side = Some(place);
+            (self.side, self.rescuer) = (Some(place), Some(rescuer));
         }
         self.side_if_any()
     }
