@@ -68,6 +68,7 @@ pub(crate) fn dirty_all(space: &Space, address: usize, bytes: usize) {
 ///
 /// # Safety
 /// SPACE: as for [`cards`].
+#[cfg_attr(terrace_small, inline(never))]
 unsafe fn fill_cards(space: &Space, first: u32, end: u32, card: u8) {
     // SAFETY: the caller's.
     unsafe { fill(space.cards.add(first as usize), (end - first) as usize, card) };
@@ -222,6 +223,7 @@ pub(super) unsafe fn start_of_walk(space: &Space, segment: &Segment, brick: u32)
 ///
 /// # Safety
 /// SPACE: a segment of this arena; nobody else uses these entries meanwhile.
+#[cfg_attr(terrace_small, inline(never))]
 unsafe fn firsts<'a>(space: &Space, segment: &Segment) -> &'a mut [u8] {
     let (first, end) = (segment.start >> BRICK_SHIFT, segment.end >> BRICK_SHIFT);
     // SAFETY: SPACE: the entries exist, are initialised and ours.

@@ -44,7 +44,8 @@ pub(crate) struct Counters {
 
 impl Counters {
     /// Collections of all generations; wraps.
-    #[inline(always)]
+    #[cfg_attr(not(terrace_small), inline(always))]
+    #[cfg_attr(terrace_small, inline(never))]
     pub(super) fn total(&self) -> u32 {
         self.collections.iter().fold(0, |sum, count| sum.wrapping_add(*count))
     }
@@ -289,7 +290,8 @@ impl Collector {
     }
 
     /// Whether a collection is due.
-    #[inline(always)]
+    #[cfg_attr(not(terrace_small), inline(always))]
+    #[cfg_attr(terrace_small, inline(never))]
     pub(crate) fn is_due(&self) -> bool {
         self.young >= self.budget.due || self.counters.stress.is_some() || self.parking.is_asked()
     }

@@ -156,7 +156,8 @@ impl Handles {
     ///
     /// # Safety
     /// HANDLE: it was added and not removed since.
-    #[inline(always)]
+    #[cfg_attr(not(terrace_small), inline(always))]
+    #[cfg_attr(terrace_small, inline(never))]
     pub(crate) unsafe fn remove(&mut self, index: u32) {
         let free = Handle {
             position: self.free,
