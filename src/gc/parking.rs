@@ -129,7 +129,8 @@ impl Parking {
         self.collector.load(Ordering::Relaxed)
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(terrace_small), inline(always))]
+    #[cfg_attr(terrace_small, inline(never))]
     pub(crate) fn is(&self, phase: Phase) -> bool {
         self.phase.load(Ordering::Relaxed) == phase as u8
     }
@@ -192,6 +193,7 @@ impl Parking {
     }
 
     /// Changes the phase if it is `from`; tells whether it was.
+    #[cfg_attr(terrace_small, inline(never))]
     fn turn(&self, from: Phase, to: Phase) -> bool {
         #[cfg(target_has_atomic = "8")]
         return self

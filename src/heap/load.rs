@@ -132,6 +132,7 @@ impl Shared {
     }
 
     /// Bytes in use, as watermarks see it, of which those elsewhere are a part; `idle` bytes of what is taken are not in use.
+    #[cfg_attr(terrace_small, inline(never))]
     pub(super) fn watched(&self, idle: usize) -> usize {
         (self.taken() - idle).saturating_add(self.external())
     }

@@ -252,7 +252,8 @@ impl Context {
     }
 
     /// Granules that the context holds without their being in use.
-    #[inline(always)]
+    #[cfg_attr(not(terrace_small), inline(always))]
+    #[cfg_attr(terrace_small, inline(never))]
     pub(crate) fn idle(&self) -> usize {
         self.cached() + self.rest()
     }
