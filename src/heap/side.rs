@@ -38,6 +38,8 @@ pub(super) struct Side {
     /// Requests of these that were refused; wraps.
     pub refused: u32,
     pub wakers: Wakers,
+    /// The number of the last low memory that all callbacks have been told of.
+    pub told_count: u32,
     /// What [`Heap::set_startup_limits`](crate::Heap::set_startup_limits) has set.
     pub limits: Option<StartupLimits>,
     /// What lets requests go below the floor; there before there is one.
@@ -75,6 +77,7 @@ impl Default for Side {
             bars: [0; BARS],
             refused: 0,
             wakers: Wakers::EMPTY,
+            told_count: 0,
             limits: None,
             admit: None,
             reserves: [0; Criticality::Process as usize],

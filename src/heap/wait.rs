@@ -70,8 +70,8 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
     /// ```
     pub fn low_memory(&self) -> Result<WhenLow<'_, L, C, CONTEXTS>, WaitError> {
         self.enter(|context, shared| {
-            let seen = shared.watch.told_count();
             let side = shared.side(context, Self::RESCUER).ok_or(WaitError::OutOfMemory)?;
+            let seen = side.told_count;
             let place = side.wakers.take().ok_or(WaitError::Full { capacity: WAITERS })?;
             Ok(WhenLow {
                 heap: self,
@@ -87,7 +87,11 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
 
     /// Wakes who waits; tells how many there were.
     pub(super) fn wake(&self, event: &LowMemory) -> u32 {
-        self.enter(|_, shared| shared.watch.note_told(event.count));
+        self.enter(|_, shared| {
+            if let Some(side) = shared.side_if_any() {
+                side.told_count = event.count;
+            }
+        });
         let mut count = 0;
         while let Some(waker) = self.with_wakers(Wakers::next) {
             waker.wake();
@@ -129,6 +133,7 @@ impl Shared {
     /// The low memory that callbacks were told of last, if that was after the one of this number.
     fn low_memory_since(&mut self, seen: u32) -> Option<LowMemory> {
         let capacity = self.scale().capacity;
-        (self.watch.told_count() != seen).then(|| self.watch.told(capacity))
+        let told_count = self.side_if_any().map_or(seen, |side| side.told_count);
+        (told_count != seen).then(|| self.watch.told(capacity))
     }
 }

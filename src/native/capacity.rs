@@ -20,7 +20,7 @@ const QUANTUM_MAX: u32 = 1024;
 impl Pool {
     /// Sets the rules for the first span, which has been claimed, and tells how many granules each context may cache.
     pub(crate) fn open(&mut self, contexts: u32) -> usize {
-        self.contexts = contexts;
+        self.contexts = contexts as u8; // 64 at most
         self.least = self.free() as isize;
         self.set_rules(contexts)
     }
@@ -40,8 +40,8 @@ impl Pool {
             RESERVE_SHIFT
         };
         let reserve = (self.region.granules() >> shift).max(1);
-        self.reserve = class_of(reserve);
-        self.quantum = (reserve >> QUANTUM_SHIFT).min(QUANTUM_MAX);
+        self.reserve = class_of(reserve) as u8; // there are fewer than 256
+        self.quantum = (reserve >> QUANTUM_SHIFT).min(QUANTUM_MAX) as u16;
         (reserve >> CACHE_SHIFT) as usize / contexts as usize
     }
 

@@ -50,10 +50,10 @@ pub(crate) struct Pool {
     /// The first span; the others are linked behind it.
     pub region: Region,
     /// The class of free blocks that one must be left of while memory is plentiful.
-    pub(super) reserve: u32,
+    pub(super) reserve: u8,
     /// Granules of a chunk.
-    pub(super) quantum: u32,
-    pub(super) contexts: u32,
+    pub(super) quantum: u16,
+    pub(super) contexts: u8,
     /// Whether memory is plentiful.
     plentiful: bool,
     /// Whether each request has to be seen.
@@ -157,7 +157,8 @@ impl Pool {
     #[cold]
     #[inline(never)]
     pub(crate) fn judge(&mut self) {
-        self.plentiful = !self.barred && self.region.has_class(self.reserve) && self.free() >= self.closing();
+        self.plentiful =
+            !self.barred && self.region.has_class(u32::from(self.reserve)) && self.free() >= self.closing();
         self.fit = if self.plentiful && self.is_large() {
             Fit::Quick
         } else {
@@ -311,7 +312,7 @@ impl Pool {
         if self.plentiful {
             return false;
         }
-        if class >= self.reserve {
+        if class >= u32::from(self.reserve) {
             self.judge_for(context);
         }
         class == 0 && context.is_idle()
@@ -321,7 +322,7 @@ impl Pool {
     #[cfg_attr(not(terrace_small), inline(always))]
     #[cfg_attr(terrace_small, inline(never))]
     pub(super) fn follow_take(&mut self, context: &mut Context, class: u32) {
-        if self.plentiful && class >= self.reserve {
+        if self.plentiful && class >= u32::from(self.reserve) {
             self.judge_for(context);
         }
     }
@@ -369,7 +370,7 @@ impl Pool {
     #[cfg_attr(terrace_small, inline(always))]
     fn refill(&mut self, context: &mut Context, n: u32) -> *mut u8 {
         self.settle(context);
-        let mut wanted = self.quantum;
+        let mut wanted = u32::from(self.quantum);
         let (rest, rest_size) = context.take_rest();
         // SAFETY: BUMP: the rest's granules are allocated, all bits set, and nobody's; as a block it is the cache's, or the
         // region's.

@@ -133,7 +133,6 @@ pub(crate) struct Watch {
     count: u32,
     /// The level that callbacks are being told, or were told last.
     level: Pressure,
-    told_count: u32,
 }
 
 impl Watch {
@@ -153,7 +152,6 @@ impl Watch {
         used_at: 0,
         count: 0,
         level: Pressure::None,
-        told_count: 0,
     };
 
     /// Sets the watermarks.
@@ -301,16 +299,6 @@ impl Watch {
             },
             count: self.count,
         }
-    }
-
-    /// Takes note that all callbacks have been told of the event of this number.
-    pub(crate) fn note_told(&mut self, count: u32) {
-        self.told_count = count;
-    }
-
-    /// The number of the last event that all callbacks have been told of.
-    pub(crate) fn told_count(&self) -> u32 {
-        self.told_count
     }
 
     /// The bytes in use when the callbacks became due last; 0 if they never did.
