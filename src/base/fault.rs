@@ -19,9 +19,10 @@ pub struct Fault {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
+#[repr(u8)]
 pub enum FaultKind {
     /// A block was freed that had been freed before and not been handed out since.
-    DoubleFree,
+    DoubleFree = 1, // so that none is a zero, and a new heap all zeros
     /// A pointer was freed that never was the start of a block of this heap.
     ForeignPointer,
     /// A block was freed or resized with a size or alignment that it was not allocated with.

@@ -50,14 +50,15 @@ impl Pool {
         self.region.granules() >= LARGE_SPAN
     }
 
-    /// Granules of all spans, free or not. O(1).
+    /// Granules of all spans, free or not. O(spans).
+    #[inline(never)]
     pub(crate) fn granules(&self) -> usize {
-        self.region.granules() as usize + self.granules_elsewhere
+        self.regions().map(|region| region.granules() as usize).sum()
     }
 
-    /// Granules that there may come to be in all spans. O(1).
+    /// Granules that there may come to be in all spans. O(spans).
     pub(crate) fn reserved(&self) -> usize {
-        self.region.reserved() as usize + self.granules_elsewhere
+        self.granules() - self.region.granules() as usize + self.region.reserved() as usize
     }
 
     /// The most granules that were ever out of the buckets.

@@ -71,9 +71,8 @@ pub(crate) struct Pool {
     pub(super) floor: usize,
     /// Whether that is the floor of one request.
     pub(super) is_lowered: bool,
-    /// Granules of the spans behind the first one, free and in all.
+    /// Free granules of the spans behind the first one.
     pub(super) free_elsewhere: usize,
-    pub(super) granules_elsewhere: usize,
     pub steps: Steps,
 }
 
@@ -92,7 +91,6 @@ impl Pool {
         floor: 0,
         is_lowered: false,
         free_elsewhere: 0,
-        granules_elsewhere: 0,
         steps: Steps {
             bumped: 0,
             refills: 0,

@@ -60,8 +60,9 @@ pub(crate) struct Journal {
     pub sink: Option<Sink>,
     pub claimed: bool,
     pub recovered: bool,
-    fault: Fault,
-    has_fault: bool,
+    /// The first fault: its kind, in a byte beside others, and its address.
+    fault_kind: Option<FaultKind>,
+    fault_address: usize,
     fault_told: bool,
     /// Failures counted and told.
     pub failures: usize,
@@ -75,8 +76,8 @@ impl Journal {
         sink: None,
         claimed: false,
         recovered: false,
-        fault: Fault::new(FaultKind::DoubleFree, 0),
-        has_fault: false,
+        fault_kind: None,
+        fault_address: 0,
         fault_told: false,
         failures: 0,
         failures_told: 0,
@@ -91,19 +92,19 @@ impl Journal {
 
     /// Notes a broken rule; the first one stays.
     pub(crate) fn faulted(&mut self, fault: Fault) {
-        if !self.has_fault {
-            (self.fault, self.has_fault) = (fault, true);
+        if self.fault_kind.is_none() {
+            (self.fault_kind, self.fault_address) = (Some(fault.kind), fault.address);
         }
     }
 
     /// The first broken rule, if there was one.
     pub(crate) fn fault(&self) -> Option<Fault> {
-        self.has_fault.then_some(self.fault)
+        self.fault_kind.map(|kind| Fault::new(kind, self.fault_address))
     }
 
     /// Whether there is nothing to tell.
     pub(crate) fn is_empty(&self) -> bool {
-        let has_fault = self.has_fault && !self.fault_told;
+        let has_fault = self.fault_kind.is_some() && !self.fault_told;
         !(self.claimed || self.recovered || has_fault || self.failures != self.failures_told)
     }
 
