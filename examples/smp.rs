@@ -12,10 +12,14 @@
 extern crate alloc;
 
 use alloc::vec::Vec;
+use core::hint::spin_loop;
 
 use heapless::Deque as Queue;
 use lock_api::Mutex;
-use portable_atomic::{AtomicU32, Ordering::Relaxed};
+use portable_atomic::{
+    AtomicU32,
+    Ordering::{Relaxed, SeqCst},
+};
 use terrace::{Arena, Brand, CoreId, Cx, FairSpin, Gc, Heap, OutOfMemory, Root, Slot, Trace, brand};
 use terrace_board::{CORES, NAME, REGION_BYTES, core_id, on_all_cores, println};
 
@@ -46,8 +50,11 @@ static HEAP: Heap<FairSpin, Hart, CORES> = <Heap<FairSpin, Hart, CORES>>::new();
 /// What each core has received and not looked at.
 static MAIL: [Mutex<FairSpin, Queue<Block, 64>>; CORES] = [const { Mutex::new(Queue::new()) }; CORES];
 
+/// Cores that have an arena: none begins before all have one, as there may be no memory for it later.
+static READY: AtomicU32 = AtomicU32::new(0);
+
 /// What each core has done.
-static DONE: [Done; CORES] = [const { Done::NOTHING }; CORES];
+static DONE: [Done; CORES] = [const { Done::nothing() }; CORES];
 
 /// Counts of one core.
 struct Done {
@@ -62,13 +69,15 @@ struct Done {
 }
 
 impl Done {
-    const NOTHING: Done = Done {
-        native: AtomicU32::new(0),
-        managed: AtomicU32::new(0),
-        foreign: AtomicU32::new(0),
-        refused: AtomicU32::new(0),
-        collections: AtomicU32::new(0),
-    };
+    const fn nothing() -> Done {
+        Done {
+            native: AtomicU32::new(0),
+            managed: AtomicU32::new(0),
+            foreign: AtomicU32::new(0),
+            refused: AtomicU32::new(0),
+            collections: AtomicU32::new(0),
+        }
+    }
 
     fn operations(&self) -> u32 {
         self.native.load(Relaxed) + self.managed.load(Relaxed)
@@ -196,6 +205,10 @@ impl<A: Brand> Core<A> {
             lists: [const { None }; LISTS],
         };
         let mut arena = Arena::<A>::branded(&HEAP).expect("there is room for an arena");
+        READY.add(1, SeqCst);
+        while (READY.load(SeqCst) as usize) < CORES {
+            spin_loop();
+        }
         arena.enter(|cx| {
             while DONE.iter().map(Done::operations).sum::<u32>() < OPERATIONS {
                 let turn = core.done.operations() + TURN;

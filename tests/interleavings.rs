@@ -13,6 +13,8 @@ use lock_api::RawMutex;
 use shuttle::sync::Arc;
 use shuttle::sync::atomic::{AtomicBool, Ordering};
 use shuttle::{check_pct, check_random, thread};
+#[cfg(feature = "spin")]
+use terrace::FairSpin;
 use terrace::{Cause, CoreId, Heap, LowMemory, Pressure, Threshold, Watermarks};
 
 const RUNS: usize = 2000;
@@ -154,6 +156,39 @@ fn c22_several_cores_on_one_context() {
 fn c22_several_cores_on_contexts_of_their_own() {
     check_random(several_threads::<2>, RUNS);
     check_pct(several_threads::<2>, RUNS, 3);
+}
+
+/// One holder at a time, and each that asks becomes one, whatever the order of looks at the lock.
+#[cfg(feature = "spin")]
+#[test]
+fn c22_several_cores_on_a_fair_lock() {
+    fn run() {
+        let shared = Arc::new((FairSpin::INIT, AtomicBool::new(false)));
+        let turn = |shared: &(FairSpin, AtomicBool), patient: bool| {
+            let (lock, held) = shared;
+            if !patient && !lock.try_lock() {
+                return;
+            }
+            if patient {
+                lock.lock();
+            }
+            assert!(!held.swap(true, Ordering::Relaxed), "two hold the lock");
+            thread::yield_now();
+            held.store(false, Ordering::Relaxed);
+            // SAFETY: locked above.
+            unsafe { lock.unlock() };
+        };
+        let workers: Vec<_> = (0..3)
+            .map(|number| {
+                let shared = shared.clone();
+                thread::spawn(move || (0..3).for_each(|time| turn(&shared, number != time)))
+            })
+            .collect();
+        workers.into_iter().for_each(|worker| worker.join().unwrap());
+        assert!(shared.0.try_lock(), "nobody holds it, nobody waits");
+    }
+    check_random(run, RUNS);
+    check_pct(run, RUNS, 3);
 }
 
 /// The load stays below the watermark in every order: no alarm, whatever other cores hold back.
