@@ -18,8 +18,11 @@ use super::CORES;
 /// The CLINT's registers `msip`, one word for each hart: 1 makes a software interrupt pending there.
 const MSIP: *mut u32 = 0x0200_0000 as *mut u32;
 
+/// What a hart, whose number it is given, is to do.
+type Work = fn(usize);
+
 /// What all harts are at.
-static WORK: Mutex<Cell<Option<fn(usize)>>> = Mutex::new(Cell::new(None));
+static WORK: Mutex<Cell<Option<Work>>> = Mutex::new(Cell::new(None));
 
 /// Harts other than 0 that have not finished it.
 static REMAINING: AtomicUsize = AtomicUsize::new(0);
@@ -65,7 +68,7 @@ fn signal(hart: usize, is_pending: bool) {
     fence();
 }
 
-pub fn on_all_cores(work: fn(usize)) {
+pub fn on_all_cores(work: Work) {
     assert_eq!(core_id(), 0, "the core that gives work to all is core 0");
     critical_section::with(|cs| {
         let other = WORK.borrow(cs).replace(Some(work));
