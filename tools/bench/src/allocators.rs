@@ -80,6 +80,7 @@ macro_rules! allocators {
 allocators!(
     terrace::Heap<Lock>,
     terrace::Heap<Lock, Threads, 2>,
+    terrace::Heap<terrace::FairSpin, Threads, 2>,
     Talc<Lock>,
     Rlsf<Lock>,
     LinkedList<Lock>,

@@ -34,20 +34,27 @@ impl terrace::CoreId for Threads {
     }
 }
 
-// SAFETY: terrace's own `GlobalAlloc`.
-unsafe impl Subject for terrace::Heap<Lock, Threads, 2> {
-    const NAME: &'static str = "terrace, two contexts";
-    const CONTEXTS: usize = 2;
+macro_rules! two_contexts {
+    ($lock:ty, $name:literal) => {
+        // SAFETY: terrace's own `GlobalAlloc`.
+        unsafe impl Subject for terrace::Heap<$lock, Threads, 2> {
+            const NAME: &'static str = $name;
+            const CONTEXTS: usize = 2;
 
-    fn fresh() -> Self {
-        terrace::Heap::new()
-    }
+            fn fresh() -> Self {
+                terrace::Heap::new()
+            }
 
-    unsafe fn claim(&self, start: *mut u8, len: usize) -> bool {
-        // SAFETY: the caller's promise.
-        unsafe { self.claim_raw(start, len) }.is_ok()
-    }
+            unsafe fn claim(&self, start: *mut u8, len: usize) -> bool {
+                // SAFETY: the caller's promise.
+                unsafe { self.claim_raw(start, len) }.is_ok()
+            }
+        }
+    };
 }
+
+two_contexts!(Lock, "terrace, two contexts");
+two_contexts!(terrace::FairSpin, "terrace, two contexts, fair lock");
 
 pub fn run(options: &Options) {
     let runs = if options.quick { 3 } else { 9 };
