@@ -50,8 +50,6 @@ impl Budget {
 
     /// Gives a step back that was not needed.
     pub(crate) fn give_back(&mut self) {
-        if self.steps != u32::MAX {
-            self.steps += 1;
-        }
+        self.steps = self.steps.saturating_add(1);
     }
 }
