@@ -391,7 +391,12 @@ fn b5_the_host_may_override_the_load() {
     assert_eq!((own.percent, own.available), (load.percent(), load.free()));
     let heap = LocalHeap::new();
     heap.claim_from(&Loaded, Growth::new(4 * BANK)).unwrap();
-    assert_eq!(told(heap.memory_load()), (97, 12));
+    let told = heap.memory_load();
+    assert_eq!((told.percent, told.available, told.external), (97, 12, 0));
+    let _ = heap.poll();
+    assert_eq!(heap.stats().low_memory, 1, "watermarks follow the host");
+    heap.set_load_override(None).unwrap();
+    assert!(heap.memory_load().percent < 10, "the heap has its own view again");
     assert_eq!(Loaded.query(0), None);
     // SAFETY: it does nothing.
     let protected = unsafe {
@@ -401,11 +406,6 @@ fn b5_the_host_may_override_the_load() {
         )
     };
     assert_eq!((protected, Loaded.pause()), (Err(HostError::Unsupported), false));
-    assert_eq!(told(LocalHeap::new().memory_load()), (0, 0));
-}
-
-fn told(load: MemoryLoad) -> (u8, usize) {
-    (load.percent, load.available)
 }
 
 #[test]
@@ -435,7 +435,8 @@ fn b6_the_host_notifies_the_heap() {
     assert!(!HEAP.register(), "there is no host");
     HEAP.claim_from(host, Growth::new(4 * BANK)).unwrap();
     assert!(HEAP.register());
-    assert_eq!(told(HEAP.memory_load()), (3, 7));
+    let told = HEAP.memory_load();
+    assert_eq!((told.percent, told.available), (3, 7));
     let notifier = host.banks().1.lock().unwrap().unwrap();
     assert!(format!("{notifier:?}").contains("Notifier(0x"));
     assert_eq!(HEAP.poll().events, 1, "it was claimed");
@@ -483,4 +484,60 @@ fn b1_an_interrupt_never_asks_the_host() {
         heap.trim();
         assert_eq!(region.power().count(), 1);
     }
+}
+
+#[test]
+fn b2_a_reserve_may_lie_in_what_is_not_committed_yet() {
+    let (region, heap) = banks(BANK);
+    heap.set_reserve(Criticality::Process, 2 * BANK).unwrap();
+    let layout = Layout::from_size_align(1000, 8).unwrap();
+    let fill = |criticality: Criticality| {
+        std::iter::from_fn(|| heap.allocate_critical(layout, criticality).ok())
+            .map(|block| block.as_ptr().cast::<u8>())
+            .collect::<Vec<_>>()
+    };
+    let tasks = fill(Criticality::Task);
+    let stats = heap.stats();
+    assert_eq!(
+        region.power().count(),
+        2,
+        "a bank that tasks may not use is not asked for"
+    );
+    assert!(stats.free + stats.uncommitted >= 2 * BANK && stats.free + stats.uncommitted < 2 * BANK + 2100);
+    assert!(tasks.len() > 20);
+    let process = fill(Criticality::Process);
+    assert!(process.len() > 28 && region.power().count() == 4);
+    assert!(heap.stats().free < 2100);
+    heap.check().unwrap();
+    region.verify();
+    for block in tasks.into_iter().chain(process) {
+        // SAFETY: the heap handed the block out with this layout.
+        unsafe { heap.dealloc(block, layout) };
+    }
+    heap.trim();
+    assert_eq!(region.power().count(), 1);
+    heap.check().unwrap();
+}
+
+#[test]
+fn b10_a_hard_limit_bounds_what_is_committed() {
+    let (region, heap) = banks(BANK);
+    heap.set_limits(Limits {
+        hard: Some(2 * BANK - 4000),
+        ..Limits::NONE
+    })
+    .unwrap();
+    let mut blocks = Vec::new();
+    while let Some(block) = Block::new(heap, 500, 1) {
+        blocks.push(block);
+    }
+    let used = heap.load().used;
+    assert!(used <= 2 * BANK - 4000 && used > 2 * BANK - 4600, "{used}");
+    assert_eq!(region.power().count(), 2);
+    heap.set_limits(Limits::NONE).unwrap();
+    while let Some(block) = Block::new(heap, 500, 1) {
+        blocks.push(block);
+    }
+    assert_eq!(region.power().count(), 4);
+    heap.check().unwrap();
 }

@@ -8,6 +8,7 @@
 
 use std::alloc::{GlobalAlloc, Layout};
 use std::cell::RefCell;
+use std::ptr::NonNull;
 
 use lock_api::RawMutex;
 use shuttle::sync::Arc;
@@ -15,7 +16,10 @@ use shuttle::sync::atomic::{AtomicBool, Ordering};
 use shuttle::{check_pct, check_random, thread};
 #[cfg(feature = "spin")]
 use terrace::FairSpin;
-use terrace::{Cause, CoreId, Heap, LowMemory, Pressure, Threshold, Watermarks};
+use terrace::{
+    Cause, Contents, CoreId, Criticality, Growth, Heap, HostError, HostMemory, LowMemory, Pressure, Threshold,
+    Watermarks,
+};
 
 const RUNS: usize = 2000;
 
@@ -269,4 +273,116 @@ fn b6_the_last_post_is_told_last() {
         },
         RUNS * 5,
     );
+}
+
+/// A host that is called by one at a time, and finds what is not committed as it has left it.
+struct ModelHost {
+    memory: Vec<u64>,
+    is_called: AtomicBool,
+}
+
+impl ModelHost {
+    const STEP: usize = 2 << 10;
+    const OFF: u64 = 0xB4B4_B4B4_B4B4_B4B4;
+
+    fn new() -> &'static ModelHost {
+        Box::leak(Box::new(ModelHost {
+            memory: vec![ModelHost::OFF; 4 * ModelHost::STEP / 8],
+            is_called: AtomicBool::new(false),
+        }))
+    }
+
+    /// Does something that takes a while, and must not be done twice at once.
+    fn call(&self, work: impl FnOnce()) {
+        assert!(!self.is_called.swap(true, Ordering::SeqCst), "two calls at once");
+        thread::yield_now();
+        work();
+        thread::yield_now();
+        assert!(self.is_called.swap(false, Ordering::SeqCst));
+    }
+}
+
+// SAFETY: the memory is there in any case, and reserved by one heap.
+unsafe impl HostMemory for ModelHost {
+    fn step(&self) -> usize {
+        ModelHost::STEP
+    }
+
+    fn reserve(&self, _: usize, _: Criticality) -> Result<NonNull<u8>, HostError> {
+        Ok(NonNull::new(self.memory.as_ptr().cast_mut().cast()).unwrap())
+    }
+
+    unsafe fn commit(&self, range: NonNull<[u8]>, _: Criticality) -> Result<Contents, HostError> {
+        // SAFETY: the range is in the memory, and nobody's.
+        let words = unsafe { std::slice::from_raw_parts_mut(range.cast::<u64>().as_ptr(), range.len() / 8) };
+        self.call(|| {
+            assert!(words.iter().all(|word| *word == ModelHost::OFF), "it was written to");
+            words.fill(0x3C);
+        });
+        Ok(Contents::Undefined)
+    }
+
+    unsafe fn decommit(&self, range: NonNull<[u8]>) -> Result<(), HostError> {
+        // SAFETY: as above.
+        let words = unsafe { std::slice::from_raw_parts_mut(range.cast::<u64>().as_ptr(), range.len() / 8) };
+        self.call(|| words.fill(ModelHost::OFF));
+        Ok(())
+    }
+
+    unsafe fn release(&self, _: NonNull<[u8]>) -> Result<(), HostError> {
+        Ok(())
+    }
+
+    fn pause(&self) -> bool {
+        thread::yield_now();
+        true
+    }
+}
+
+/// Cores that ask the host for memory, and give it back, at once: each request is served, and nothing is lost.
+#[test]
+fn b1_several_cores_grow_and_shrink_at_once() {
+    fn run<const CONTEXTS: usize>() {
+        let heap = Arc::new(ModelHeap::<CONTEXTS>::new());
+        heap.claim_from(ModelHost::new(), Growth::new(4 * ModelHost::STEP).with_slack(0))
+            .unwrap();
+        let first = heap.stats();
+        let workers: Vec<_> = (1..3u8)
+            .map(|mark| {
+                let heap = heap.clone();
+                thread::spawn(move || {
+                    for _ in 0..2 {
+                        let layout = Layout::from_size_align(1500, 8).unwrap();
+                        // SAFETY: the layout is not empty; the block has so many bytes and is given back with it.
+                        unsafe {
+                            let block = heap.alloc(layout);
+                            assert!(!block.is_null(), "there is enough for all");
+                            block.write_bytes(mark, 1500);
+                            thread::yield_now();
+                            assert!((0..1500).all(|at| *block.add(at) == mark));
+                            heap.dealloc(block, layout);
+                        }
+                    }
+                })
+            })
+            .collect();
+        let giver = {
+            let heap = heap.clone();
+            thread::spawn(move || {
+                heap.trim();
+                heap.check().unwrap();
+                heap.trim();
+            })
+        };
+        workers.into_iter().for_each(|worker| worker.join().unwrap());
+        giver.join().unwrap();
+        heap.trim();
+        heap.check().unwrap();
+        let stats = heap.stats();
+        assert_eq!((stats.used, stats.failures), (first.used, 0));
+        assert_eq!(stats.host.committed, first.host.committed, "all is given back");
+    }
+    check_random(run::<1>, RUNS);
+    check_random(run::<2>, RUNS);
+    check_pct(run::<2>, RUNS, 3);
 }

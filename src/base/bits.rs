@@ -44,19 +44,21 @@ impl Bits {
         Bits { words }
     }
 
-    /// Makes the table longer, from `old` bits to `len`; the new ones are set.
+    /// Makes the table longer, from `old` bits to `len`; the new ones are as `value` says.
     ///
     /// # Safety
     /// The table has `old` bits; behind them are words for `len`, which nothing else uses.
-    pub(crate) unsafe fn lengthen(self, old: usize, len: usize) {
+    pub(crate) unsafe fn lengthen(self, old: usize, len: usize, value: bool) {
         let width = WORD_BITS as usize;
         let (first, end) = (old.div_ceil(width), len.div_ceil(width));
+        let (word, last) = (if value { u32::MAX } else { 0 }, u32::MAX << (old % width));
         // SAFETY: TABLE: a word that is in part of the old table exists and is initialised; the caller gives the others.
         unsafe {
             if !old.is_multiple_of(width) {
-                *self.words.add(old / width) |= u32::MAX << (old % width);
+                let place = self.words.add(old / width);
+                *place = *place & !last | word & last;
             }
-            fill(self.words.add(first), end - first, u32::MAX);
+            fill(self.words.add(first), end - first, word);
         }
     }
 

@@ -60,7 +60,7 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
         let slot = if is_arena { &heap.slots[0] } else { heap.slot() };
         heap.enter_all(|all, shared| {
             let idle = all.idle() / GRANULE;
-            let floor = shared.floor_of(request.criticality) / GRANULE;
+            let floor = shared.floor_in_buckets(request.criticality) / GRANULE;
             // SAFETY: `enter_all` holds all locks, and this is the only reference to a context meanwhile.
             let context = unsafe { &mut *slot.context.get() };
             let common = shared.pool.lower_floor(floor, idle - context.idle());
@@ -124,15 +124,20 @@ impl Shared {
         }
     }
 
-    /// Bytes not in use, of which `idle` are in caches and chunks.
+    /// Bytes not in use, of which `idle` are in caches and chunks, with those that a host may commit yet.
     pub(super) fn free(&self, idle: usize) -> usize {
-        self.pool.free() * GRANULE + idle
+        self.pool.free() * GRANULE + idle + self.uncommitted()
+    }
+
+    /// Bytes that a host may commit yet.
+    pub(super) fn uncommitted(&self) -> usize {
+        (self.pool.reserved() - self.pool.granules()) * GRANULE
     }
 
     /// Bytes that a request of this criticality must leave free: the reserves of all that are more critical, and what is
     /// beyond the hard limit.
     pub(super) fn floor_of(&mut self, criticality: Criticality) -> usize {
-        let capacity = self.pool.granules() * GRANULE;
+        let capacity = self.capacity();
         let Some(side) = self.side_if_any() else { return 0 };
         let beyond = side
             .use_limits
@@ -142,9 +147,14 @@ impl Shared {
         beyond + reserved
     }
 
+    /// Of these, the bytes that must stay in the buckets: what is not committed is left free in any case.
+    fn floor_in_buckets(&mut self, criticality: Criticality) -> usize {
+        self.floor_of(criticality).saturating_sub(self.uncommitted())
+    }
+
     /// Makes the pool follow the reserves, the hard limit and the capacity. All contexts are to be settled under the same locks.
     pub(super) fn set_floor(&mut self) {
-        let floor = self.floor_of(Criticality::Task) / GRANULE;
+        let floor = self.floor_in_buckets(Criticality::Task) / GRANULE;
         self.pool.set_floor(floor);
     }
 }

@@ -18,6 +18,7 @@ use super::rescue::{Request, Rescue};
 use super::{Heap, Shared};
 use crate::base::core_id::CoreId;
 use crate::base::criticality::Criticality;
+use crate::base::granule::GRANULE;
 use crate::gc::Collector;
 use crate::gc::collect::Ending;
 use crate::gc::event::CollectionCause;
@@ -81,7 +82,7 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
                 let mut rescue = Rescue::from_numbers(progress.get());
                 let request = Request {
                     bytes: bytes.max(1),
-                    room: bytes.max(1),
+                    align: GRANULE,
                     criticality: criticality.unwrap_or_else(|| self.enter_first(|_, shared| shared.criticality())),
                 };
                 let may_go_on = self.take_measure(&mut rescue, request);

@@ -5,6 +5,7 @@ use core::ptr::{self, NonNull};
 use lock_api::RawMutex;
 
 use super::hosting::{Hosting, Order};
+use super::load::Follow;
 use super::rescue::{Measure, Request};
 use super::side::Side;
 use super::stats::HostStats;
@@ -110,14 +111,18 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
         let range = NonNull::slice_from_raw_parts(start, committed);
         // SAFETY: the range is the start of what was reserved for this, up to a boundary.
         let contents = unsafe { host.commit(range, CLAIMING) }?;
+        let has_load = host.load().is_some();
         (hosting.least, hosting.stats.committed) = (committed, committed);
         self.enter_all(|all, shared| {
             // SAFETY: the reservation is this heap's for good, and committed as far as the geometry says.
             unsafe { shared.claim(all, start.as_ptr(), &geometry, contents == Contents::Zeroed)? };
             if let Some(side) = shared.side(all.first(), Self::RESCUER) {
                 side.hosting = Some(hosting);
+                side.follow = has_load.then_some(Self::follow as Follow);
                 side.arm(Measure::Commit, commit::<L, C, CONTEXTS>);
             }
+            shared.set_alarm();
+            all.each(|context| shared.pool.settle(context));
             Ok(())
         })
     }
@@ -176,7 +181,7 @@ unsafe fn commit<L: RawMutex, C: CoreId, const CONTEXTS: usize>(
 ) -> bool {
     // SAFETY: the heap is the one that this was armed for, as the caller says.
     let heap = unsafe { &*heap.cast::<Heap<L, C, CONTEXTS>>() };
-    match heap.enter(|_, shared| shared.begin_commit(request.room, progress)) {
+    match heap.enter_all(|all, shared| shared.begin_commit(request, all.idle(), progress)) {
         Order::Stop => false,
         Order::Retry => true,
         Order::Wait(host) => host.pause(),

@@ -206,7 +206,7 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
     pub fn set_reserve(&self, criticality: Criticality, bytes: usize) -> Result<(), ReserveError> {
         let index = (criticality as usize).checked_sub(1).ok_or(ReserveError::NoneBelow)?;
         self.arrange(|shared| {
-            let capacity = shared.pool.granules() * GRANULE;
+            let capacity = shared.capacity();
             let side = shared.side_if_any().ok_or(ReserveError::OutOfMemory)?;
             let capacity = side.use_limits.hard.unwrap_or(capacity).min(capacity);
             let own = granules(bytes).saturating_mul(GRANULE);
@@ -278,11 +278,12 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
 
     /// Asks the host, if it wants to be asked; tells whether the request may be served.
     pub(super) fn is_permitted(&self, rescue: &mut Rescue, bytes: usize, criticality: Criticality) -> bool {
-        if let Some((veto, question)) = self.question(Request {
+        let request = Request {
             bytes,
-            room: bytes,
+            align: GRANULE,
             criticality,
-        }) {
+        };
+        if let Some((veto, question)) = self.question(request) {
             self.ask(veto, &question, rescue);
         }
         !rescue.is_refused()

@@ -33,7 +33,7 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
             for region in shared.pool.regions() {
                 let (start, bytes) = (
                     region.start(),
-                    region.bookkeeping() + region.granules() as usize * GRANULE,
+                    region.bookkeeping() + region.reserved() as usize * GRANULE,
                 );
                 if bytes != 0 && address < start + bytes && start <= last {
                     return Err(ExternalError::Overlap { address: start, bytes });

@@ -12,10 +12,11 @@
 
 use core::ptr::NonNull;
 
+use super::rescue::Request;
 use super::side::Side;
 use super::stats::HostStats;
 use super::{All, Shared};
-use crate::base::granule::granules;
+use crate::base::granule::{GRANULE, GRANULE_SHIFT, granules};
 use crate::region::Region;
 use crate::region::host::{Contents, HostError, HostMemory};
 
@@ -96,12 +97,20 @@ impl Hosting {
     }
 }
 
-/// How large the free block at the region's end is to become for a request of `n` granules; nothing if that does not help any more.
+/// How often it is tried with a larger block, and one more: a request's progress is its round, and so many for each time that it was
+/// tried again because there was room.
+const ROUNDS: usize = 4;
+
+/// How often a request may find that somebody else has had the room that there was.
+const RETRIES: usize = 100;
+
+/// How large the free block at the region's end is to become for a request that `n` granules hold wherever they lie; nothing if that
+/// does not help any more.
 ///
 /// A block of `n` should do. Where it does not, as which blocks are looked at depends on their class, a larger one will.
-fn wanted(region: &Region, n: usize, progress: usize) -> Option<usize> {
+fn wanted(region: &Region, n: usize, round: usize) -> Option<usize> {
     let possible = (region.reserved() - region.granules() + region.tail()) as usize;
-    match progress {
+    match round {
         0 => Some(n).filter(|n| *n <= possible),
         1 => Some(n.saturating_add(n / 4 + 1).min(possible)),
         2 => Some(n.saturating_mul(2).min(possible)),
@@ -118,17 +127,34 @@ impl Shared {
         Some((side.hosting.as_mut()?, &mut self.pool.region))
     }
 
-    /// What has to be done for a request of so many bytes that there was no room for. If it is to commit something, the hosting is
-    /// busy until [`Shared::end_commit`].
-    pub(super) fn begin_commit(&mut self, bytes: usize, progress: &mut usize) -> Order {
+    /// What has to be done for a request that there was no room for, while contexts hold `idle` bytes. If it is to commit something,
+    /// the hosting is busy until [`Shared::end_commit`].
+    pub(super) fn begin_commit(&mut self, request: Request, idle: usize, progress: &mut usize) -> Order {
+        let n = granules(request.bytes);
+        // What must be left free does not become less by what comes.
+        let left = self.free(idle).checked_sub(n.saturating_mul(GRANULE));
+        let is_within = left.is_some_and(|left| left >= self.floor_of(request.criticality));
         let Some((hosting, region)) = self.hosting() else {
             return Order::Stop;
         };
         if hosting.busy {
             return Order::Wait(hosting.host);
         }
+        if !is_within {
+            return Order::Stop;
+        }
+        let n_anywhere = n.saturating_add((request.align >> GRANULE_SHIFT).saturating_sub(1));
+        // Others may have given room, and may take it again: that is theirs to win a number of times, but not for ever.
+        if n <= region.granules() as usize && region.has_room(n as u32, request.align) {
+            *progress += ROUNDS;
+            return if *progress < RETRIES * ROUNDS {
+                Order::Retry
+            } else {
+                Order::Stop
+            };
+        }
         let tail = region.tail() as usize;
-        while let Some(wanted) = wanted(region, granules(bytes), *progress) {
+        while let Some(wanted) = wanted(region, n_anywhere, *progress % ROUNDS) {
             if tail < wanted {
                 let needed = region.bytes_to(region.granules() as usize - tail + wanted);
                 let to = hosting.boundary(needed);
@@ -136,9 +162,6 @@ impl Shared {
                 return Order::Commit(hosting.part(hosting.stats.committed, to));
             }
             *progress += 1;
-            if *progress == 1 {
-                return Order::Retry; // perhaps it has come meanwhile
-            }
         }
         Order::Stop
     }
@@ -227,6 +250,7 @@ impl Shared {
     /// Follows a change of the first span's length.
     fn follow_resize<L, const CONTEXTS: usize>(&mut self, all: &mut All<'_, L, CONTEXTS>, change: isize) {
         let grant = self.pool.resized(CONTEXTS as u32, change);
+        self.set_floor();
         self.set_alarm();
         all.each(|context| {
             context.regrant(grant);

@@ -4,7 +4,6 @@ use lock_api::RawMutex;
 
 use super::{Heap, Shared};
 use crate::base::core_id::CoreId;
-use crate::base::granule::GRANULE;
 use crate::base::limits::{LimitError, Limits};
 use crate::notify::watch::Scale;
 
@@ -21,7 +20,7 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
     /// `OutOfRange`, `Crossed`, `BelowReserve`, `OutOfMemory`. The old ones stay.
     pub fn set_limits(&self, limits: Limits) -> Result<(), LimitError> {
         self.arrange(|shared| {
-            limits.check(shared.pool.granules() * GRANULE)?;
+            limits.check(shared.capacity())?;
             let side = shared.side_if_any().ok_or(LimitError::OutOfMemory {
                 requested: size_of::<super::side::Side>(),
             })?;

@@ -76,22 +76,24 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
     /// assert_eq!(HEAP.memory_load().percent, 90);
     /// ```
     pub fn memory_load(&self) -> MemoryLoad {
-        let (mut load, override_load, memory) = self.enter_all(|all, shared| {
-            let override_load = shared.side_if_any().and_then(|side| side.load_override);
-            (shared.memory_load(all.idle()), override_load, shared.host())
+        let (mut load, own, host) = self.enter_all(|all, shared| {
+            let own = shared.side_if_any().and_then(|side| side.load_override);
+            let host = shared.host().filter(|_| shared.is_overridden());
+            (shared.memory_load(all.idle()), own, host)
         });
-        let host = match override_load {
-            Some(host) => Some(host(&load)),
-            None => memory.and_then(HostMemory::load),
+        let told = match own {
+            Some(own) => Some(own(&load)),
+            None => host.and_then(HostMemory::load),
         };
-        if let Some(HostLoad { percent, available }) = host {
+        if let Some(HostLoad { percent, available }) = told {
             (load.percent, load.available) = (percent.min(100), available);
         }
         load
     }
 
-    /// Sets who tells the load instead of the heap. Watermarks follow his word then, at each poll, and nothing else; soft limits
-    /// are not in force. `None` gives the heap its own view back. O(contexts). Not for interrupts.
+    /// Sets who tells the load instead of the heap, and instead of the host that its memory comes from. Watermarks follow his word
+    /// then, at each poll, and nothing else; soft limits are not in force. `None` gives the heap its own view back. O(contexts). Not
+    /// for interrupts.
     ///
     /// # Errors
     /// There is no memory to keep it in, some 500 bytes that a heap takes from itself once.
@@ -112,7 +114,7 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
     ///
     /// # Safety
     /// As for [`Follow`].
-    unsafe fn follow(heap: *const ()) {
+    pub(super) unsafe fn follow(heap: *const ()) {
         // SAFETY: the caller's.
         let heap = unsafe { &*heap.cast::<Self>() };
         let load = heap.memory_load();
@@ -147,7 +149,6 @@ impl Shared {
         let (capacity, external) = (self.scale().capacity, self.external());
         let total = self.watched(idle);
         let managed = self.managed * GRANULE;
-        let uncommitted = self.capacity() - self.pool.granules() * GRANULE;
         let load = crate::notify::load::Load { used: total, capacity };
         MemoryLoad {
             native: self.taken() - idle - managed,
@@ -155,7 +156,7 @@ impl Shared {
             external,
             total,
             capacity,
-            available: (self.free(idle) + uncommitted).saturating_sub(self.floor_of(Criticality::Process)),
+            available: self.free(idle).saturating_sub(self.floor_of(Criticality::Process)),
             percent: load.percent(),
         }
     }

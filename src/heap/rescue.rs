@@ -38,8 +38,7 @@ impl Measure {
 #[derive(Clone, Copy)]
 pub(super) struct Request {
     pub bytes: usize,
-    /// So many bytes, wherever they start, hold it at its alignment.
-    pub room: usize,
+    pub align: usize,
     pub criticality: Criticality,
 }
 
@@ -47,7 +46,7 @@ impl Request {
     pub(super) fn new(layout: Layout, criticality: Criticality) -> Request {
         Request {
             bytes: layout.size(),
-            room: layout.size().saturating_add(layout.align().saturating_sub(GRANULE)),
+            align: layout.align(),
             criticality,
         }
     }
@@ -88,9 +87,10 @@ impl Rescue {
         [self.measure, self.progress]
     }
 
+    /// For an arena, all of whose requests have asked the host for more by themselves.
     pub(super) fn from_numbers([measure, progress]: [usize; 2]) -> Rescue {
         Rescue {
-            measure,
+            measure: measure.max(Measure::Commit as usize + 1),
             progress,
             verdict: None,
         }
@@ -180,7 +180,7 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
         }
     }
 
-    /// Attempts something that needs a block for `layout`, and for which there was no room, until it succeeds or nothing can be done.
+    /// Attempts something that needs memory of this layout, and for which there was no room, until it succeeds or nothing can be done.
     #[inline(never)]
     pub(super) fn rescue_with(
         &self,

@@ -43,27 +43,28 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
             shared.pool.flush(context);
             shared.serve_arena(context, layout, end)
         };
-        let (mut block, admit, default, commit) = self.enter_first(|context, shared| {
-            let block = attempt(context, shared);
-            let admit = shared.admit().filter(|_| block.is_null() && shared.pool.has_floor());
-            (block, admit, shared.criticality(), shared.measure(Measure::Commit))
-        });
-        let request = Request::new(layout, criticality.unwrap_or(default));
-        let Some(admit) = admit else {
-            let mut progress = 0;
-            while block.is_null() && self.take_step(commit, request, &mut progress) {
-                block = self.enter_first(attempt);
+        let mut progress = 0;
+        loop {
+            let (mut block, admit, default, commit) = self.enter_first(|context, shared| {
+                let block = attempt(context, shared);
+                let admit = shared.admit().filter(|_| block.is_null() && shared.pool.has_floor());
+                (block, admit, shared.criticality(), shared.measure(Measure::Commit))
+            });
+            let request = Request::new(layout, criticality.unwrap_or(default));
+            if let Some(admit) = admit {
+                let trial = Trial {
+                    rescue: &mut Rescue::default(),
+                    request,
+                    is_arena: true,
+                    work: &mut { attempt },
+                };
+                // SAFETY: it is this heap's; no lock is held here.
+                block = unsafe { admit(ptr::from_ref(self).cast(), trial) };
             }
-            return block;
-        };
-        let trial = Trial {
-            rescue: &mut Rescue::default(),
-            request,
-            is_arena: true,
-            work: &mut { attempt },
-        };
-        // SAFETY: it is this heap's; no lock is held here.
-        unsafe { admit(ptr::from_ref(self).cast(), trial) }
+            if !block.is_null() || !self.take_step(commit, request, &mut progress) {
+                return block;
+            }
+        }
     }
 }
 

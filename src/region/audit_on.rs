@@ -75,10 +75,7 @@ impl Audit {
         }
         for table in [self.starts, self.ends] {
             // SAFETY: USED: the table has `old` bits, and room for `len`; this is the only reference into it.
-            unsafe {
-                table.lengthen(old, len);
-                table.as_slice(len)[old..].fill(false);
-            }
+            unsafe { table.lengthen(old, len, false) };
         }
     }
 

@@ -80,7 +80,7 @@ impl Region {
         // they are in no block: `old + 1` has had the guard. After they were given, `old` is not the last of its block, whose
         // first two granules are others, if that had three.
         unsafe {
-            self.bits.lengthen(old as usize + 2, granules as usize + 2);
+            self.bits.lengthen(old as usize + 2, granules as usize + 2, true);
             self.audit.resize(granules);
             self.set_len(granules);
             self.give(old + 1, granules - old);

@@ -90,7 +90,8 @@ pub unsafe trait HostMemory: Sync {
         Err(HostError::Unsupported)
     }
 
-    /// The host's view of the load, which replaces that of the heap; none by default.
+    /// The host's view of the load, which replaces percent and available bytes of the heap's own; none by default. If there is one when
+    /// the heap is claimed, watermarks follow it, as with [`Heap::set_load_override`](crate::Heap::set_load_override).
     fn load(&self) -> Option<HostLoad> {
         None
     }

@@ -22,7 +22,7 @@
 
 use super::Region;
 use super::class::{CLASSES, EXACT, class_of};
-use crate::base::granule::GRANULE_SHIFT;
+use crate::base::granule::{GRANULE, GRANULE_SHIFT};
 
 /// Blocks of the request's own class that are looked at.
 const SCAN: usize = 4;
@@ -84,6 +84,16 @@ impl Region {
             Fit::Quick => self.find_quick(n),
             Fit::Dense => self.find_dense(n),
         }
+    }
+
+    /// Whether a free block is found for `n` granules at a multiple of `align` bytes, a power of two. O(1).
+    pub(crate) fn has_room(&self, n: u32, align: usize) -> bool {
+        let found = if align <= GRANULE {
+            self.find_dense(n)
+        } else {
+            self.find_aligned(n, align)
+        };
+        found.block != 0
     }
 
     /// As [`Region::find`], for [`Fit::Quick`].
@@ -241,7 +251,6 @@ impl Region {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::granule::GRANULE;
     use crate::region::span::Geometry;
 
     #[test]
