@@ -240,15 +240,23 @@ mod tests {
         let (mut grown, mut shrunk, mut fresh_blocks) = (0, 0, 0);
         for step in 0..6000 {
             match below(100) {
-                0..4 if lent.committed < BYTES => {
-                    lent.grow(below(3) != 0);
-                    grown += 1;
+                // Several steps at once, so that what was the end lies between granules that count as fresh.
+                0..2 => {
+                    let zeroed = below(4) != 0;
+                    for _ in 0..1 + below(3) {
+                        if lent.committed < BYTES {
+                            lent.grow(zeroed);
+                            grown += 1;
+                        }
+                    }
                 }
-                4..12 if lent.can_shrink() => {
-                    lent.shrink();
-                    shrunk += 1;
+                2..4 => {
+                    while below(4) != 0 && lent.can_shrink() {
+                        lent.shrink();
+                        shrunk += 1;
+                    }
                 }
-                12..60 if step % 1000 < 700 => {
+                4..60 if step % 1000 < 700 => {
                     let n = 1 + below(60);
                     let fresh = lent.region.fresh();
                     let found = lent.region.take(n, Fit::Dense);
