@@ -197,7 +197,8 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
     /// # Safety
     /// As for [`GlobalAlloc::realloc`]; the block is to grow.
     #[cold]
-    #[inline(never)]
+    #[cfg_attr(not(terrace_small), inline(never))]
+    #[cfg_attr(terrace_small, inline(always))]
     pub(super) unsafe fn move_rescued(
         &self,
         rescue: &mut Rescue,

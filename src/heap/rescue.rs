@@ -161,7 +161,8 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
     /// # Safety
     /// As for [`Heap::move_rescued`].
     #[cold]
-    #[inline(never)]
+    #[cfg_attr(not(terrace_small), inline(never))]
+    #[cfg_attr(terrace_small, inline(always))]
     pub(super) unsafe fn enlarge(&self, block: *mut u8, old: Layout, new_size: usize) -> *mut u8 {
         match self.rescuer() {
             // SAFETY: it is set for this heap only; no lock is held; the rest is the caller's.
