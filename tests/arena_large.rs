@@ -95,7 +95,8 @@ fn c12_large_objects_that_live_on_and_that_die_are_told_apart_in_any_order() {
     arena.enter(|cx| {
         cx.set_large(1024);
         // Each refers to a number that nothing else refers to.
-        let mut kept: Vec<Option<(Root<[Slot<u32, Here>], Here>, usize)>> = (0..24).map(|_| None).collect();
+        type Kept = Option<(Root<[Slot<'static, u32, Here>], Here>, usize)>;
+        let mut kept: Vec<Kept> = (0..24).map(|_| None).collect();
         for round in 0..support::scaled(300) {
             for place in &mut kept {
                 if random.one_in(3) {
