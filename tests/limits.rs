@@ -81,7 +81,7 @@ fn b10_the_soft_limit_makes_low_memory_due() {
             blocks.push(unsafe { heap.alloc(UNIT) });
             let callbacks = heap.poll().callbacks;
             for event in told() {
-                assert_eq!((event.level, event.cause), (Pressure::Moderate, Cause::SoftLimit));
+                assert_eq!((event.level, event.cause), (Pressure::Moderate, Cause::Watermark));
                 assert!(event.load.used >= 16_000 && event.load.used < 16_000 + UNIT.size());
             }
             assert!(callbacks == 0 || heap.load().used < 16_100);

@@ -65,7 +65,7 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
             let context = unsafe { &mut *slot.context.get() };
             let common = shared.pool.lower_floor(floor, idle - context.idle());
             let block = work(context, shared);
-            shared.pool.raise_floor(common);
+            shared.pool.set_floor(common);
             if core::mem::take(&mut shared.is_doubtful) {
                 shared.observe(all.idle());
             }

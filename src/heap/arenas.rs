@@ -67,8 +67,7 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
     pub(super) fn hear(&self, notice: Notice<'_>, criticality: Option<Criticality>) -> bool {
         match notice {
             Notice::IsLoaded { seen } => {
-                let (count, is_loaded) =
-                    self.enter_first(|_, shared| (shared.watch.count(), shared.watch.is_disarmed()));
+                let (count, is_loaded) = self.enter_first(|_, shared| (shared.watch.count(), shared.watch.is_high()));
                 is_loaded && seen.replace(count) != count
             }
             Notice::Due => {

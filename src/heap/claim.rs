@@ -7,6 +7,7 @@ use lock_api::RawMutex;
 use super::{All, Heap, Shared};
 use crate::base::granule::GRANULE;
 use crate::native::context::Context;
+use crate::notify::watch::Scale;
 use crate::region::Region;
 use crate::region::span::{ClaimError, Geometry, Header};
 
@@ -104,7 +105,8 @@ impl<L: RawMutex, C, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
                 (*place).claim(start, &geometry, tag, false);
                 shared.pool.append(place);
             }
-            shared.resized();
+            shared.set_floor();
+            shared.resized(shared.scale());
             all.each(|context| shared.pool.settle(context));
             Ok(())
         })
@@ -156,20 +158,17 @@ impl Shared {
         // SAFETY: the caller gives the memory; the geometry leaves room for the tables.
         unsafe {
             self.pool.region.claim(start, geometry, 0, zeroed);
-            let grant = self.pool.open(CONTEXTS as u32);
+            let grant = self.pool.open(CONTEXTS as u8);
             all.claim_tables(start.add(geometry.cache_offset).cast(), geometry.cached, grant);
         }
-        self.resized();
+        self.resized(Scale::of(self.capacity())); // before there was memory, nothing else could be set
         all.each(|context| self.pool.settle(context));
         Ok(())
     }
 
     /// Follows a change of what memory there may be.
-    fn resized(&mut self) {
-        if self.side.is_some() {
-            self.set_floor();
-        }
-        self.watch.resize(self.scale());
+    fn resized(&mut self, scale: Scale) {
+        self.watch.resize(scale);
         self.set_alarm();
         self.journal.claimed = true;
         self.has_news = true;

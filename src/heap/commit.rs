@@ -120,8 +120,9 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
                 side.hosting = Some(hosting);
                 side.follow = has_load.then_some(Self::follow as Follow);
                 side.arm(Measure::Commit, commit::<L, C, CONTEXTS>);
+                shared.watch.set_measured(has_load);
             }
-            shared.set_alarm();
+            shared.follow_scale(all.idle());
             all.each(|context| shared.pool.settle(context));
             Ok(())
         })

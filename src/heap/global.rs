@@ -282,8 +282,7 @@ impl Shared {
                 self.shrink(context, block, n, wanted);
                 return block;
             }
-            let may_extend = wanted != 0 && !self.pool.falls_short(context, wanted - n);
-            if may_extend && self.pool.extend(context, block, n, wanted) {
+            if wanted != 0 && self.pool.extend(context, block, n, wanted) {
                 self.account(context);
                 return block;
             }

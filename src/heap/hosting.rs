@@ -249,7 +249,7 @@ impl Shared {
 
     /// Follows a change of the first span's length.
     fn follow_resize<L, const CONTEXTS: usize>(&mut self, all: &mut All<'_, L, CONTEXTS>, change: isize) {
-        let grant = self.pool.resized(CONTEXTS as u32, change);
+        let grant = self.pool.resized(CONTEXTS as u8, change);
         self.set_floor();
         self.set_alarm();
         all.each(|context| {

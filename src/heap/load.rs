@@ -78,7 +78,8 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
     pub fn memory_load(&self) -> MemoryLoad {
         let (mut load, own, host) = self.enter_all(|all, shared| {
             let own = shared.side_if_any().and_then(|side| side.load_override);
-            let host = shared.host().filter(|_| shared.is_overridden());
+            let is_measured = shared.watch.is_measured();
+            let host = shared.host().filter(|_| is_measured);
             (shared.memory_load(all.idle()), own, host)
         });
         let told = match own {
@@ -104,6 +105,7 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
         })?;
         self.enter_all(|all, shared| {
             shared.has_news = true;
+            shared.watch.set_measured(host.is_some());
             shared.follow_scale(all.idle());
             all.each(|context| shared.pool.settle(context));
         });
@@ -120,8 +122,8 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
         let load = heap.memory_load();
         heap.enter_all(|all, shared| {
             let used = shared.watched(all.idle());
-            if shared.is_overridden() && shared.watch.observe_measured(load.percent, load.available, used) {
-                shared.journal.recovered |= !shared.watch.is_disarmed();
+            if shared.watch.observe_measured(load.percent, load.available, used) {
+                shared.journal.recovered |= !shared.watch.is_high();
             }
         });
     }
@@ -129,6 +131,7 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
 
 impl Shared {
     /// Bytes in use outside of the heap.
+    #[inline(never)]
     pub(super) fn external(&self) -> usize {
         self.side_to_look_at().map_or(0, |side| side.external.total())
     }
@@ -137,11 +140,6 @@ impl Shared {
     #[cfg_attr(terrace_small, inline(never))]
     pub(super) fn watched(&self, idle: usize) -> usize {
         (self.taken() - idle).saturating_add(self.external())
-    }
-
-    /// Whether the host tells the load.
-    pub(super) fn is_overridden(&self) -> bool {
-        self.side_to_look_at().is_some_and(|side| side.follow.is_some())
     }
 
     /// The load as the heap sees it.

@@ -234,9 +234,7 @@ impl Shared {
     #[cfg_attr(terrace_small, inline(never))]
     pub(super) fn serve_quietly(&mut self, context: &mut Context, size: usize, align: usize) -> *mut u8 {
         let n = granules(size);
-        let block = if self.pool.falls_short(context, n) {
-            ptr::null_mut()
-        } else if align <= GRANULE {
+        let block = if align <= GRANULE {
             self.pool.allocate(context, n)
         } else {
             self.pool.allocate_aligned(context, n, align)
@@ -323,8 +321,7 @@ impl Shared {
     #[cfg_attr(not(terrace_small), inline(never))]
     #[cfg_attr(terrace_small, inline(always))]
     pub(super) fn observe(&mut self, idle: usize) {
-        let used = self.watched(idle);
-        if !self.is_overridden() && self.watch.observe(used) {
+        if self.watch.observe(self.watched(idle)) {
             self.journal.recovered |= !self.watch.is_disarmed();
             self.has_news = true;
             self.set_alarm();
@@ -336,20 +333,20 @@ impl Shared {
     pub(super) fn set_alarm(&mut self) {
         // Armed, the fall of free memory below this is the rise of the use to the high watermark; disarmed, its rise to this
         // is the fall of the use to the low one. What is in use elsewhere leaves less of either.
-        let (is_disarmed, external) = (self.watch.is_disarmed(), self.external());
+        let is_disarmed = self.watch.is_disarmed();
         let mark = if is_disarmed {
             self.watch.low()
         } else {
             self.watch.high()
         };
-        let alarm = match mark.checked_sub(external) {
-            _ if self.is_overridden() => return self.pool.set_alarm(0, false),
-            // No watermark, no alarm.
-            _ if self.watch.high() == 0 => 0,
-            Some(taken) if is_disarmed => self.pool.granules().saturating_sub(taken / GRANULE),
-            Some(taken) if taken != 0 => self.pool.granules().saturating_sub(taken.div_ceil(GRANULE) - 1),
-            _ => self.pool.granules() + 1,
+        let mark = mark.saturating_sub(self.external());
+        let taken = if is_disarmed {
+            mark / GRANULE
+        } else {
+            mark.div_ceil(GRANULE).wrapping_sub(1)
         };
+        // No watermark, no alarm.
+        let alarm = self.pool.granules().saturating_sub(taken);
         self.pool.set_alarm(alarm, is_disarmed);
     }
 }

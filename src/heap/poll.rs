@@ -297,7 +297,7 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Drop for EndPoll<'_, L, C, C
     fn drop(&mut self) {
         self.heap.enter(|_, shared| {
             shared.polling = false;
-            shared.has_news |= shared.has_unfinished() || shared.is_overridden();
+            shared.has_news |= shared.has_unfinished() || shared.watch.is_measured();
         });
     }
 }

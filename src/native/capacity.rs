@@ -1,6 +1,7 @@
 //! The rules that follow from how much memory there is.
 
 use super::pool::Pool;
+use crate::region::class::CLASSES;
 use crate::region::class_of;
 
 /// The free block that must be left while memory counts as plentiful: this part of the first span, as a shift.
@@ -19,28 +20,29 @@ const QUANTUM_MAX: u32 = 1024;
 
 impl Pool {
     /// Sets the rules for the first span, which has been claimed, and tells how many granules each context may cache.
-    pub(crate) fn open(&mut self, contexts: u32) -> usize {
-        self.contexts = contexts as u8; // 64 at most
+    pub(crate) fn open(&mut self, contexts: u8) -> usize {
+        self.contexts = contexts;
         self.least = self.free() as isize;
         self.set_rules(contexts)
     }
 
     /// Sets the rules anew for the first span, which has become so many granules longer; tells how many granules each context may
     /// cache now.
-    pub(crate) fn resized(&mut self, contexts: u32, change: isize) -> usize {
+    pub(crate) fn resized(&mut self, contexts: u8, change: isize) -> usize {
         self.least += change;
         self.set_rules(contexts)
     }
 
     #[inline(always)]
-    fn set_rules(&mut self, contexts: u32) -> usize {
+    fn set_rules(&mut self, contexts: u8) -> usize {
         let shift = if self.is_large() {
             LARGE_RESERVE_SHIFT
         } else {
             RESERVE_SHIFT
         };
         let reserve = (self.region.granules() >> shift).max(1);
-        self.reserve = class_of(reserve) as u8; // there are fewer than 256
+        const { assert!(CLASSES <= u8::MAX as usize && QUANTUM_MAX <= u16::MAX as u32) };
+        self.reserve = class_of(reserve) as u8;
         self.quantum = (reserve >> QUANTUM_SHIFT).min(QUANTUM_MAX) as u16;
         (reserve >> CACHE_SHIFT) as usize / contexts as usize
     }

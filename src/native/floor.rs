@@ -14,15 +14,29 @@
 use super::context::Context;
 use super::pool::Pool;
 
-/// More granules than there can be, so that what would be left is compared without regard to its sign.
+/// In a floor: it is that of one request, and the rest of it is more than the floor by [`BIAS`], as what other contexts hold was
+/// taken off.
+const OWN: usize = 1 << (usize::BITS - 1);
+
+/// More granules than there can be.
 const BIAS: usize = 1 << (usize::BITS - 2);
 
 impl Pool {
     /// Whether a request of `n` granules would leave less than the floor. O(1).
-    #[inline(always)]
+    #[cfg_attr(not(terrace_small), inline(always))]
+    #[cfg_attr(terrace_small, inline(never))]
     pub(crate) fn falls_short(&self, context: &Context, n: usize) -> bool {
-        let left = self.free().wrapping_sub(n).wrapping_add(BIAS);
-        left < self.floor && !(self.is_lowered && left + context.idle() >= self.floor)
+        self.free() < self.floor.wrapping_add(n) && self.falls_short_of(context, n)
+    }
+
+    /// As [`Pool::falls_short`], if less than floor and request is in the buckets; without a floor, nothing falls short of it.
+    #[cold]
+    #[cfg_attr(not(terrace_small), inline(never))]
+    fn falls_short_of(&self, context: &Context, n: usize) -> bool {
+        if self.floor & OWN == 0 {
+            return self.floor != 0;
+        }
+        self.free() + context.idle() + BIAS < (self.floor & !OWN) + n
     }
 
     /// Whether there is a floor.
@@ -31,32 +45,24 @@ impl Pool {
         self.floor != 0
     }
 
-    /// Free granules below which contexts are closed: where an alarm is due, or where a chunk could go below the floor.
+    /// Free granules below which a chunk could go below the floor.
     #[inline(always)]
-    pub(super) fn closing(&self) -> usize {
-        self.alarm
-            .max((self.floor + self.quantum as usize).saturating_sub(BIAS))
+    pub(super) fn chunk_floor(&self) -> usize {
+        if self.floor == 0 {
+            return 0;
+        }
+        self.floor + usize::from(self.quantum)
     }
 
     /// Sets the granules that requests must leave in the buckets. All contexts are to be settled under the same locks.
     pub(crate) fn set_floor(&mut self, granules: usize) {
-        self.floor = if granules == 0 { 0 } else { granules + BIAS };
-        if self.notice != usize::MAX {
-            self.notice = self.closing();
-        }
-        self.judge();
+        self.floor = granules;
+        self.set_alarm(self.alarm, self.notice == usize::MAX);
     }
 
     /// Sets the floor of the request that is to follow, of which other contexts hold `elsewhere`; returns the common floor. All
-    /// contexts are locked until [`Pool::raise_floor`].
+    /// contexts are locked until [`Pool::set_floor`] makes it that again.
     pub(crate) fn lower_floor(&mut self, granules: usize, elsewhere: usize) -> usize {
-        self.is_lowered = true;
-        core::mem::replace(&mut self.floor, granules + BIAS - elsewhere)
-    }
-
-    /// Makes the floor the common one again. All contexts are to be settled under the same locks.
-    pub(crate) fn raise_floor(&mut self, floor: usize) {
-        (self.floor, self.is_lowered) = (floor, false);
-        self.judge();
+        core::mem::replace(&mut self.floor, (granules + BIAS - elsewhere) | OWN)
     }
 }

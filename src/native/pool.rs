@@ -55,22 +55,20 @@ pub(crate) struct Pool {
     pub(super) quantum: u16,
     pub(super) contexts: u8,
     /// Whether memory is plentiful.
-    plentiful: bool,
+    pub(super) plentiful: bool,
     /// Whether each request has to be seen.
     barred: bool,
     /// How blocks are chosen now.
     fit: Fit,
-    /// Free granules below which nothing is cached, so that each change of the load is seen.
+    /// Free granules below which an alarm is due.
     pub(super) alarm: usize,
-    /// Free granules below which an operation takes a closer look: those below which contexts are closed, or any if the load is
-    /// watched.
+    /// Free granules below which nothing is cached, so that each change of the load is seen, and an operation takes a closer
+    /// look: at the alarm level, or above the floor; any, if the load is watched.
     pub(super) notice: usize,
     /// The least free granules that there have been, had there always been as many granules as now.
     pub(super) least: isize,
     /// What a request must leave free, see `floor.rs`; 0 if it need leave nothing.
     pub(super) floor: usize,
-    /// Whether that is the floor of one request.
-    pub(super) is_lowered: bool,
     /// Free granules of the spans behind the first one.
     pub(super) free_elsewhere: usize,
     pub steps: Steps,
@@ -89,7 +87,6 @@ impl Pool {
         notice: 0,
         least: 0,
         floor: 0,
-        is_lowered: false,
         free_elsewhere: 0,
         steps: Steps {
             bumped: 0,
@@ -120,7 +117,7 @@ impl Pool {
     /// Takes note that free memory fell below the alarm level, if it did. O(1).
     #[inline(always)]
     pub(crate) fn follow_alarm(&mut self, context: &mut Context) {
-        if self.plentiful && self.free() < self.closing() {
+        if self.plentiful && self.is_noticed() {
             self.judge_for(context);
         }
     }
@@ -129,7 +126,11 @@ impl Pool {
     /// The running context is settled by the operation under way, the others by their next one.
     pub(crate) fn set_alarm(&mut self, alarm: usize, always: bool) {
         self.alarm = alarm;
-        self.notice = if always { usize::MAX } else { self.closing() };
+        self.notice = if always {
+            usize::MAX
+        } else {
+            alarm.max(self.chunk_floor())
+        };
         self.judge();
     }
 
@@ -155,8 +156,7 @@ impl Pool {
     #[cold]
     #[inline(never)]
     pub(crate) fn judge(&mut self) {
-        self.plentiful =
-            !self.barred && self.region.has_class(u32::from(self.reserve)) && self.free() >= self.closing();
+        self.plentiful = !self.barred && self.region.has_class(self.reserve.into()) && !self.is_noticed();
         self.fit = if self.plentiful && self.is_large() {
             Fit::Quick
         } else {
@@ -183,7 +183,8 @@ impl Pool {
         self.settle(context);
     }
 
-    /// Serves a request of `n` granules, not 0, that the cache did not serve; null if it cannot. O(1).
+    /// Serves a request of `n` granules, not 0, that the cache did not serve; null if it cannot. O(1). While memory is plentiful,
+    /// chunks don't reach down to the floor.
     #[inline(always)]
     pub(crate) fn allocate(&mut self, context: &mut Context, n: usize) -> *mut u8 {
         if self.plentiful {
@@ -192,9 +193,14 @@ impl Pool {
                 self.steps.bumped = self.steps.bumped.wrapping_add(1);
                 return block;
             }
-            if n <= (self.quantum >> BUMP_SHIFT) as usize {
+            if n <= usize::from(self.quantum >> BUMP_SHIFT) {
                 return self.refill(context, n as u32);
             }
+            if self.falls_short(context, n) {
+                return ptr::null_mut();
+            }
+        } else if self.falls_short(context, n) {
+            return ptr::null_mut();
         } else if context.is_idle() {
             let block = self.allocate_idle(context, n);
             if !block.is_null() {
@@ -253,7 +259,7 @@ impl Pool {
     /// Serves a request of `n` granules, not 0, at a multiple of `align`, a power of two above the granule. O(1).
     #[inline(never)]
     pub(crate) fn allocate_aligned(&mut self, context: &mut Context, n: usize, align: usize) -> *mut u8 {
-        if !is_possible(n) {
+        if !is_possible(n) || self.falls_short(context, n) {
             return ptr::null_mut();
         }
         let mut block = context.pop_aligned(n, align);
@@ -310,7 +316,7 @@ impl Pool {
         if self.plentiful {
             return false;
         }
-        if class >= u32::from(self.reserve) {
+        if class >= self.reserve.into() {
             self.judge_for(context);
         }
         class == 0 && context.is_idle()
@@ -320,7 +326,7 @@ impl Pool {
     #[cfg_attr(not(terrace_small), inline(always))]
     #[cfg_attr(terrace_small, inline(never))]
     pub(super) fn follow_take(&mut self, context: &mut Context, class: u32) {
-        if self.plentiful && class >= u32::from(self.reserve) {
+        if self.plentiful && class >= self.reserve.into() {
             self.judge_for(context);
         }
     }

@@ -13,11 +13,15 @@ impl Pool {
     #[inline(always)]
     pub(crate) unsafe fn extend(&mut self, context: &mut Context, block: *mut u8, n: usize, wanted: usize) -> bool {
         let end = block.wrapping_add(n << GRANULE_SHIFT);
-        if context.extend(end, wanted - n) {
+        let more = wanted - n;
+        // While memory is plentiful, chunks don't reach down to the floor.
+        if !self.plentiful && self.falls_short(context, more) {
+            return false;
+        }
+        if context.extend(end, more) {
             return true;
         }
         let address = block as usize;
-        let more = wanted - n;
         // SAFETY: the caller's block is an allocated one of the span that contains it.
         unsafe {
             if !self.region.contains(address) {
@@ -25,7 +29,7 @@ impl Pool {
             }
             // Most neighbours are allocated, which one bit tells.
             let end = self.region.position_of(address) + n as u32;
-            if self.region.is_allocated(end) || !self.region.take_first(end, more) {
+            if self.region.is_allocated(end) || self.falls_short(context, more) || !self.region.take_first(end, more) {
                 return false;
             }
         }
@@ -39,6 +43,9 @@ impl Pool {
     #[cfg_attr(not(terrace_small), inline(never))]
     #[cfg_attr(terrace_small, inline(always))]
     unsafe fn grow_elsewhere(&mut self, context: &mut Context, address: usize, n: usize, wanted: usize) -> bool {
+        if self.falls_short(context, wanted - n) {
+            return false;
+        }
         let Some(region) = self.region_of(address) else {
             return false;
         };

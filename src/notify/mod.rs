@@ -53,7 +53,7 @@ impl Pressure {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Cause {
-    /// The load reached the high watermark.
+    /// The load reached the high watermark, or the soft limit of [`Heap::set_limits`](crate::Heap::set_limits).
     Watermark,
     /// A request of so many bytes failed.
     Failure {
@@ -62,8 +62,6 @@ pub enum Cause {
     },
     /// The host posted it.
     Posted,
-    /// The use reached the soft limit of [`Heap::set_limits`](crate::Heap::set_limits).
-    SoftLimit,
     /// So many bytes are needed outside of the heap, as [`Heap::needs`](crate::Heap::needs) was told.
     External {
         /// How many.

@@ -114,17 +114,44 @@ pub(crate) struct Scale {
     pub ceiling: usize,
 }
 
+impl Scale {
+    /// That of a heap which has so many bytes, and nothing else was set.
+    pub(crate) fn of(capacity: usize) -> Scale {
+        Scale {
+            capacity,
+            ceiling: usize::MAX,
+        }
+    }
+}
+
+/// What a watch waits for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// The high watermark.
+    Armed,
+    /// The low one.
+    Disarmed,
+    /// A measured load at the high watermark; nothing that is observed.
+    Measured,
+    /// One at the low watermark.
+    MeasuredHigh,
+}
+
+impl State {
+    fn is_measured(self) -> bool {
+        matches!(self, State::Measured | State::MeasuredHigh)
+    }
+}
+
 /// The watch of one heap.
 pub(crate) struct Watch {
     /// The watermarks, if they are not the default.
     own: Watermarks,
     has_own: bool,
-    /// Whether the high one is the soft limit.
-    is_limited: bool,
     /// The watermarks as bytes in use; 0 while there is no memory to watch.
     high: usize,
     low: usize,
-    disarmed: bool,
+    state: State,
     /// What the callbacks are due for; [`Pressure::None`] if they are not.
     due: Pressure,
     cause: Cause,
@@ -143,10 +170,9 @@ impl Watch {
             low: Threshold::Percent(0),
         },
         has_own: false,
-        is_limited: false,
         high: 0,
         low: 0,
-        disarmed: false,
+        state: State::Armed,
         due: Pressure::None,
         cause: Cause::Watermark,
         used_at: 0,
@@ -189,13 +215,12 @@ impl Watch {
         let used = |threshold: Threshold| threshold.used(scale.capacity);
         let (high, low) = (used(watermarks.high), used(watermarks.low));
         let is_possible = low < high && low.is_some();
-        (self.high, self.low) = if is_possible {
+        (self.high, self.low) = if is_possible && !self.state.is_measured() {
             (high.unwrap_or(0), low.unwrap_or(0))
         } else {
             (0, 0)
         };
-        self.is_limited = scale.ceiling < self.high;
-        if self.is_limited {
+        if self.high > scale.ceiling {
             let below = scale.ceiling - (scale.ceiling / 8).max(1);
             (self.high, self.low) = (scale.ceiling, self.low.min(below));
         }
@@ -219,28 +244,38 @@ impl Watch {
 
     /// Arms the watch, for new watermarks.
     pub(crate) fn arm(&mut self) {
-        self.disarmed = false;
+        self.set_measured(self.state.is_measured());
     }
 
     /// Whether a fall of the load to the low watermark must be seen.
     #[inline(always)]
     pub(crate) fn is_disarmed(&self) -> bool {
-        self.disarmed
+        self.state == State::Disarmed
+    }
+
+    /// Whether the load is high: it has been at the high watermark, and not at the low one since.
+    pub(crate) fn is_high(&self) -> bool {
+        matches!(self.state, State::Disarmed | State::MeasuredHigh)
+    }
+
+    /// Arms the watch, for [`Watch::observe_measured`] or for what it observes itself. The watermarks are to be placed anew.
+    pub(crate) fn set_measured(&mut self, is_measured: bool) {
+        self.state = if is_measured { State::Measured } else { State::Armed };
+    }
+
+    /// Whether somebody else measures the load.
+    pub(crate) fn is_measured(&self) -> bool {
+        self.state.is_measured()
     }
 
     /// Takes note of the bytes in use; true if the watch was armed or disarmed by it.
     pub(crate) fn observe(&mut self, used: usize) -> bool {
-        if !self.disarmed && self.high != 0 && used >= self.high {
-            self.disarmed = true;
-            let cause = if self.is_limited {
-                Cause::SoftLimit
-            } else {
-                Cause::Watermark
-            };
-            self.raise(Pressure::Moderate, cause, used);
+        if self.state == State::Armed && self.high != 0 && used >= self.high {
+            self.state = State::Disarmed;
+            self.raise(Pressure::Moderate, Cause::Watermark, used);
             true
-        } else if self.disarmed && used <= self.low {
-            self.disarmed = false;
+        } else if self.state == State::Disarmed && used <= self.low {
+            self.state = State::Armed;
             true
         } else {
             false
@@ -258,14 +293,18 @@ impl Watch {
             Threshold::Percent(mark) => percent <= mark,
             Threshold::BytesFree(mark) => available >= mark,
         };
-        let turns = if self.disarmed { is_low } else { is_high };
-        if turns {
-            self.disarmed = !self.disarmed;
+        match self.state {
+            State::Measured if is_high => {
+                self.state = State::MeasuredHigh;
+                self.raise(Pressure::Moderate, Cause::Watermark, used);
+                true
+            }
+            State::MeasuredHigh if is_low => {
+                self.state = State::Measured;
+                true
+            }
+            _ => false,
         }
-        if turns && self.disarmed {
-            self.raise(Pressure::Moderate, Cause::Watermark, used);
-        }
-        turns
     }
 
     /// Makes the callbacks due, unless they are due at this level already.
@@ -402,7 +441,6 @@ mod tests {
         ] {
             watch.observe(used);
             assert_eq!(watch.begin(), due, "at {used}");
-            assert!(!due || watch.told(1000).cause == Cause::SoftLimit);
         }
         watch.resize(Scale { ceiling: 900, ..SCALE });
         assert_eq!((watch.high, watch.low), (800, 600));
@@ -411,6 +449,9 @@ mod tests {
     #[test]
     fn b5_a_measured_load_turns_the_watch_at_its_own_thresholds() {
         let mut watch = watch(Threshold::Percent(80), Threshold::BytesFree(500));
+        watch.set_measured(true);
+        watch.resize(SCALE);
+        assert!(!watch.observe(999));
         for (percent, available, due) in [
             (79, 0, false),
             (80, 0, true),

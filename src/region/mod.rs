@@ -27,7 +27,7 @@ mod audit;
 mod block;
 mod bucket;
 mod check;
-mod class;
+pub(crate) mod class;
 pub mod fixed;
 mod grow;
 pub mod host;
