@@ -253,7 +253,7 @@ impl<A: Brand> Core<A> {
 
     /// Hands a block to the next core, unless that has not looked at what it got for long.
     fn send(&self, block: Block) {
-        let returned = MAIL[(self.number + 1) % CORES].lock().push_back(block).err();
+        let returned = MAIL[next(self.number)].lock().push_back(block).err();
         returned
             .into_iter()
             .for_each(|block| block.free(self.done, self.number));
@@ -312,6 +312,11 @@ fn report() {
         operations().sum::<u32>(),
         u64::from(least) * 100 / u64::from(most)
     );
+}
+
+/// The core whose turn is after this one's.
+fn next(core: usize) -> usize {
+    if core + 1 < CORES { core + 1 } else { 0 }
 }
 
 terrace_board::entry!(main);
