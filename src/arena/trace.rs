@@ -14,7 +14,8 @@ use crate::gc::visit::Visitor;
 /// # Safety
 /// `trace` shows every [`Slot`](crate::Slot), [`TaggedSlot`](crate::TaggedSlot), [`DynSlot`](crate::DynSlot) and
 /// [`Interior`](crate::Interior) in the value's own bytes exactly once, by calling `trace` of each field, and does nothing
-/// else: it does not panic, allocate or keep anything.
+/// else: it does not panic, allocate or keep anything. It may be called from any thread, also for a type that is not `Send`: an
+/// arena that is parked is collected by whoever needs memory.
 /// There are no slots elsewhere, such as in a box that the value owns. `LEAF` is true only if there are no slots.
 /// No slot can be replaced as a whole through a shared reference to the value.
 #[diagnostic::on_unimplemented(

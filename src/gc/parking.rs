@@ -79,8 +79,9 @@ impl Pace {
     }
 }
 
-/// How often it is tried to claim a collector that calls user code, before that is taken to be the caller's own.
-const TRIES: u32 = 1000;
+/// How often it is tried to claim a collector that calls user code, before that is taken to be the caller's own. What another thread
+/// calls is to be over long before.
+const TRIES: u32 = 100_000;
 
 /// Whether there is an arena of a brand, who uses it, and where.
 ///
