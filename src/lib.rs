@@ -165,3 +165,19 @@ pub use terrace_derive::Trace;
 #[cfg(all(doctest, feature = "critical-section", feature = "spin"))]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+/// The examples of the guide compile, and do what they say.
+#[cfg(all(doctest, feature = "critical-section", feature = "derive", feature = "private-heaps"))]
+mod guide {
+    #[doc = include_str!("../docs/guide/low-memory-callback.md")]
+    struct LowMemoryCallback;
+
+    #[doc = include_str!("../docs/guide/clr-hosting.md")]
+    struct ClrHosting;
+
+    #[doc = include_str!("../docs/guide/gc-in-dotnet.md")]
+    struct GcInDotnet;
+
+    #[doc = include_str!("../docs/guide/jsvm-gc-handlers.md")]
+    struct JsvmGcHandlers;
+}
