@@ -109,9 +109,11 @@ unsafe impl RawMutex for Caught {
             RawMutex::lock(&self.0);
         }
         if INTERRUPTS.replace(false) {
-            (IN_INTERRUPT.set(true), IS_LOCKED.set(true));
+            IN_INTERRUPT.set(true);
+            IS_LOCKED.set(true);
             run_pending();
-            (IN_INTERRUPT.set(false), IS_LOCKED.set(false));
+            IN_INTERRUPT.set(false);
+            IS_LOCKED.set(false);
         }
     }
 
