@@ -333,6 +333,7 @@ fn b1_b2_from_hosts_and_vetoes_calls_do_what_the_table_says() {
 
 /// The thread waits until the program ends.
 #[test]
+#[cfg_attr(miri, ignore = "the thread does not end")]
 fn d4_a_handler_that_enters_the_arena_waits_for_ever() {
     brand!(Here);
     static WAITS: AtomicUsize = AtomicUsize::new(0);
