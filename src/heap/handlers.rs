@@ -63,7 +63,8 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
     /// one takes a block of the heap for the table. O(handlers). Not for interrupts, nor for GC handlers.
     ///
     /// A handler runs in the middle of things: it must not allocate from this heap (a request gets null), nor unwind (the program
-    /// ends), nor take long. It may free, [post](Heap::post), and set whatever flag it is for.
+    /// ends), nor take long. It may free, [post](Heap::post), and set whatever flag it is for. If it enters the arena that is being
+    /// collected, it waits for itself, for ever.
     ///
     /// # Errors
     /// `Duplicate` if there is such a handler, whatever its types; `Full`, `OutOfMemory`.
