@@ -100,7 +100,7 @@ fn rows<A: Brand>() -> Vec<Row<A>> {
         ("`pressure`, critical", ["nothing", "nothing", "yes", "asks", "asks", "asks", "asks", "yes", "never", "don't"], |bench| {
             of_collected(bench.heap.pressure(Pressure::Critical))
         }, &[]),
-        ("`poll`, `poll_with`", ["don't", "don't", "more", "more", "more", "yes", "yes", "more", "never", "don't"], |bench| {
+        ("`poll`, `poll_with`", ["don't", "more", "more", "more", "more", "yes", "yes", "more", "never", "don't"], |bench| {
             bench.heap.post(Pressure::Moderate);
             let polled = bench.heap.poll_with(Budget::UNLIMITED, &mut ());
             if polled == Polled::default() { Nothing } else if polled.events == 0 && polled.more { More } else { Done }

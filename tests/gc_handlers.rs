@@ -129,8 +129,13 @@ fn greedy(_: &GcEvent, state: &'static (&'static SpinHeap, AtomicUsize)) {
         Collected::default(),
         "nor can it collect"
     );
-    let _ = state.0.poll();
-    state.0.post(Pressure::None);
+    state.0.post(Pressure::Critical);
+    let polled = state.0.poll();
+    assert_eq!(
+        (polled.callbacks, polled.events, polled.more),
+        (0, 0, true),
+        "no callback inside a collection"
+    );
 }
 
 #[test]

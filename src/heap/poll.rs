@@ -67,7 +67,8 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
     /// After low memory the caches are given back to the buckets as well. What is free of a host's memory is given back to the host.
     ///
     /// To be called from the main loop, an idle task or an executor; never from an interrupt, as callbacks run in it.
-    /// They may allocate, free, register, remove and post. A poll inside of them does nothing and says `more`.
+    /// They may allocate, free, register, remove and post. A poll inside of them does nothing and says `more`, and so does one in a GC
+    /// handler.
     /// O(spans) if nothing is due. Finalisers and destructors need the arena: see [`Heap::poll_with`].
     pub fn poll(&self) -> Polled {
         self.poll_with(Budget::UNLIMITED, &mut ())
@@ -103,7 +104,9 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
         if CONTEXTS == 1 && !arenas.is_waiting() && !self.has_news() {
             return poll.polled;
         }
-        let Some(follow) = self.begin_poll(&mut poll) else {
+        // What runs around a collection is no place for callbacks.
+        let is_barred = self.enter(|_, shared| shared.pool.is_barred()) && self.is_barred();
+        let Some(follow) = (!is_barred).then(|| self.begin_poll(&mut poll)).flatten() else {
             poll.polled.more = true;
             return poll.polled;
         };
