@@ -7,8 +7,9 @@ use std::alloc::{GlobalAlloc, Layout};
 use std::panic::Location;
 use std::ptr::NonNull;
 
+use support::blocks::{fill, is_full, layout, with_heap};
 use support::{Hog, Memory, Random, scaled};
-use terrace::{LocalHeap, NoLock, PrivateError, PrivateHeap, PrivateHeapError};
+use terrace::{NoLock, PrivateError, PrivateHeap, PrivateHeapError};
 
 const REGION: usize = 64 << 10;
 
@@ -17,31 +18,6 @@ const HEADER: usize = if usize::BITS == 64 { 24 } else { 16 };
 
 /// The file that sites are in.
 const HERE: &str = file!();
-
-fn layout(size: usize, align: usize) -> Layout {
-    Layout::from_size_align(size, align).unwrap()
-}
-
-/// Runs `work` with a heap, which is sound at the end, and of which nothing is in use.
-fn with_heap(work: impl FnOnce(&LocalHeap)) {
-    let (heap, memory) = (LocalHeap::new(), Memory::new(REGION));
-    // SAFETY: the memory outlives the heap's use, and nobody else uses it.
-    unsafe { heap.claim_raw(memory.start(), REGION) }.unwrap();
-    work(&heap);
-    assert_eq!((heap.load().used, heap.check()), (0, Ok(())));
-}
-
-/// Writes `tag` over a block.
-fn fill(block: NonNull<u8>, bytes: usize, tag: u8) {
-    // SAFETY: the caller's block has so many bytes.
-    unsafe { block.write_bytes(tag, bytes) };
-}
-
-/// Whether a block is still full of `tag`.
-fn is_full(block: NonNull<u8>, bytes: usize, tag: u8) -> bool {
-    // SAFETY: the caller's block has so many bytes, which were written.
-    (0..bytes).all(|at| unsafe { block.add(at).read() } == tag)
-}
 
 /// Blocks of `bytes` until there is no room.
 fn exhaust(heap: &PrivateHeap<'_, NoLock>, bytes: usize) -> Vec<NonNull<u8>> {
@@ -402,106 +378,6 @@ fn b3_errors_and_figures_say_what_is_wrong() {
             format!("{used} of 1024 bytes in 1 block, peak {used}")
         );
     });
-}
-
-/// Random operations beside a model that knows every block and every byte.
-#[test]
-fn b3_any_order_of_operations_agrees_with_a_model() {
-    for seed in 0..scaled(60) as u64 {
-        if let Err(panic) = std::panic::catch_unwind(|| with_heap(|heap| random_run(heap, seed))) {
-            eprintln!("failed with seed {seed}");
-            std::panic::resume_unwind(panic);
-        }
-    }
-}
-
-fn random_run(heap: &LocalHeap, seed: u64) {
-    let private = heap.private_heap(16 << 10).create_local().unwrap();
-    let (mut model, mut random) = (Model::default(), Random::new(seed));
-    for step in 0..scaled(2000) {
-        model.step(&private, &mut random);
-        if step.is_multiple_of(64) {
-            model.compare(&private);
-        }
-    }
-    model.compare(&private);
-}
-
-/// What there must be in a private heap.
-#[derive(Default)]
-struct Model {
-    blocks: Vec<(NonNull<u8>, usize, u8)>,
-    freed: Vec<NonNull<u8>>,
-    allocations: usize,
-    failures: usize,
-    misuses: usize,
-}
-
-impl Model {
-    fn step(&mut self, heap: &PrivateHeap<'_, NoLock>, random: &mut Random) {
-        if random.one_in(20) {
-            return self.misuse(heap, random);
-        }
-        if self.blocks.is_empty() || random.below(100) < 56 {
-            let (size, align) = (random.size(1024), 1 << random.below(8));
-            let tag = random.below(256) as u8;
-            match heap.alloc(layout(size, align)) {
-                Ok(block) => {
-                    assert!(block.addr().get().is_multiple_of(align));
-                    fill(block, size, tag);
-                    self.freed.retain(|freed| *freed != block);
-                    self.blocks.push((block, size, tag));
-                    self.allocations += 1;
-                }
-                Err(_) => self.failures += 1,
-            }
-            return;
-        }
-        let (block, size, tag) = self.blocks.swap_remove(random.below(self.blocks.len()));
-        assert!(is_full(block, size, tag), "a block was written to by others");
-        // SAFETY: nobody uses the block any more.
-        unsafe { heap.free(block) }.unwrap();
-        self.freed.push(block);
-    }
-
-    fn misuse(&mut self, heap: &PrivateHeap<'_, NoLock>, random: &mut Random) {
-        let (address, expected) = if random.one_in(2) && !self.freed.is_empty() {
-            let block = self.freed[random.below(self.freed.len())];
-            let address = block.addr().get();
-            (block, PrivateError::FreedTwice { address })
-        } else if let Some((block, ..)) = self.blocks.last() {
-            // SAFETY: a header is before the block.
-            let inside = unsafe { block.sub(1) };
-            let address = inside.addr().get();
-            (inside, PrivateError::NoBlock { address })
-        } else {
-            return;
-        };
-        // SAFETY: no block starts there.
-        assert_eq!(unsafe { heap.free(address) }, Err(expected));
-        self.misuses += 1;
-    }
-
-    fn compare(&self, heap: &PrivateHeap<'_, NoLock>) {
-        let stats = heap.stats();
-        let asked = self.blocks.iter().map(|(_, size, _)| size).sum();
-        let known = (self.blocks.len(), asked, self.allocations, self.failures, self.misuses);
-        let told = (
-            stats.blocks,
-            stats.asked,
-            stats.allocations,
-            stats.failures,
-            stats.misuses,
-        );
-        assert_eq!(told, known);
-        assert_eq!(heap.check(), Ok(()));
-        let listed = heap.leaks().map(|leak| (leak.blocks, leak.bytes)).next();
-        let all = (!self.blocks.is_empty()).then_some((self.blocks.len(), asked));
-        assert_eq!(listed, all);
-        for (block, size, tag) in &self.blocks {
-            assert!(is_full(*block, *size, *tag));
-        }
-    }
 }
 
 /// Whether a private heap is for all threads is the lock's to say.

@@ -2,6 +2,7 @@
 
 #![allow(dead_code, unused_imports, reason = "each program uses a part of it")]
 
+pub mod blocks;
 pub mod memory;
 pub mod operation;
 pub mod program;
