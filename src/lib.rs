@@ -1,7 +1,7 @@
 //! One fixed region of memory, and a heap in it that firmware can live with.
 //!
 //! **terrace** is a `#[global_allocator]` for bare-metal Rust: dense, because blocks carry no header and the smallest one
-//! is 8 bytes; fast, because frees are cached while memory is plentiful; constant time, also when it fails; and talkative:
+//! is 8 bytes; fast, because frees are cached while memory is plentiful; in constant time, as long as there is room; and talkative:
 //! when memory runs short, callbacks run from [`Heap::poll`], where the host wants them.
 //!
 //! ```text
@@ -39,6 +39,11 @@
 //!              |
 //!   gc: mark, plan, relocate, compact, sweep -- segments --> region
 //! ```
+//!
+//! # The host
+//! Before a request fails, the host may [commit](Heap::claim_from) more memory, and arenas that nobody is using are collected. A host
+//! can set [limits](Heap::set_limits), [reserves](Heap::set_reserve) and [handlers](Heap::add_gc_handler), tell how much memory
+//! [there is](Heap::notify), and do what is due in small [slices](Heap::poll_with). Nothing of this is linked unless it is used.
 //!
 //! # Features
 //! | feature | default | what |

@@ -97,6 +97,10 @@ impl<A: Brand> Arena<A> {
     }
 
     /// Lends the token to `work`. The objects that nothing refers to afterwards are garbage.
+    ///
+    /// Waits until it is over if another thread or core is collecting the arena, which is parked until then, for a request of its own;
+    /// [`GcHooks::thread_is_blocking`](crate::GcHooks::thread_is_blocking) is called meanwhile. So do not enter an arena inside of a
+    /// critical section that the other core may need. Left also when `work` unwinds.
     pub fn enter<R>(&mut self, work: impl FnOnce(&mut Cx<A>) -> R) -> R {
         let parking = &A::state().parking;
         parking.open();
