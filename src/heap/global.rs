@@ -15,7 +15,8 @@ use crate::native::context::Context;
 // SAFETY: blocks are granules of the heap's own spans that are allocated in the region, so no two overlap and none moves
 // (the invariants CACHE, BUMP and FREE); they are aligned as asked, a granule at least; no method panics or unwinds.
 unsafe impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> GlobalAlloc for Heap<L, C, CONTEXTS> {
-    /// O(1), also when it fails. From interrupts as the lock permits.
+    /// O(1), also when it fails; but where there is no room and something can be done, what the host and the collections of parked
+    /// arenas take. From interrupts as the lock permits, where nothing of that is done.
     #[inline]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         self.allocate(layout)
