@@ -205,7 +205,7 @@ fn e3_random_graphs_and_native_blocks_agree_with_the_model_while_banks_come_and_
         assert_eq!(region.power().count(), 1, "all is given back in the end");
         region.verify();
     }
-    let least = (seeds * steps / 6500) as u32;
+    let least = seeds * steps / 6500;
     assert!(
         commits > decommits / 2 && decommits >= least,
         "{commits} and {decommits}"
