@@ -150,7 +150,7 @@ pub use notify::event::{Event, Sink};
 pub use notify::external::{EXTERNALS, ExternalError};
 pub use notify::handler::{GC_HANDLERS, GcEvent, GcType, HandlerError, Trigger};
 pub use notify::load::Load;
-pub use notify::table::{CALLBACKS, CallbackError};
+pub use notify::table::{CALLBACKS, CallbackError, Priority};
 pub use notify::waker::WAITERS;
 pub use notify::watch::{Threshold, WatermarkError, Watermarks};
 pub use notify::{Cause, LowMemory, Pressure};

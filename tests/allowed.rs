@@ -114,7 +114,7 @@ fn rows<A: Brand>() -> Vec<Row<A>> {
             bench.heap.trim();
             done_if(bench.heap.stats().idle == 0)
         }, &[]),
-        ("`on_low_memory`, `remove_low_memory`", ["don't", "yes", "yes", "yes", "yes", "yes", "yes", "yes", "never", "yes"], |bench| {
+        ("`on_low_memory`, `on_low_memory_at`, `remove_low_memory`", ["don't", "yes", "yes", "yes", "yes", "yes", "yes", "yes", "never", "yes"], |bench| {
             let is_added = bench.heap.on_low_memory(on_low, &()).is_ok();
             done_if(is_added && bench.heap.remove_low_memory(on_low, &()).is_ok())
         }, &[]),

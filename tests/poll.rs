@@ -63,8 +63,8 @@ impl<A: Brand> Finalize<A> for Final<A> {
 fn prepare<A: Brand>(heap: &'static LocalHeap) -> Arena<A> {
     let mut arena = Arena::<A>::branded(heap).unwrap();
     heap.set_sink(Some(sink));
-    heap.on_low_memory(on_low, &"callback").unwrap();
     heap.on_low_memory(on_low, &"another").unwrap();
+    heap.on_low_memory_at(Priority::First, on_low, &"callback").unwrap();
     // SAFETY: the layout is not empty.
     assert!(unsafe { heap.alloc(Layout::new::<[u8; 1 << 20]>()) }.is_null());
     arena.enter(|cx| {

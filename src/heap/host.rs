@@ -11,7 +11,7 @@ use crate::gc::generation::Generation;
 use crate::notify::event::Sink;
 use crate::notify::load::Load;
 use crate::notify::post::Posting;
-use crate::notify::table::{Callback, CallbackError};
+use crate::notify::table::{Callback, CallbackError, Priority};
 use crate::notify::watch::{WatermarkError, Watermarks};
 use crate::notify::{LowMemory, Pressure};
 
@@ -50,8 +50,22 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
         function: fn(&LowMemory, &'static T),
         data: &'static T,
     ) -> Result<(), CallbackError> {
+        self.on_low_memory_at(Priority::Common, function, data)
+    }
+
+    /// As [`Heap::on_low_memory`], before or after the others: so caches can go before sessions do, whose callback sees in
+    /// [`Heap::load`] what that has brought.
+    ///
+    /// # Errors
+    /// As for [`Heap::on_low_memory`]; the priority is no part of the key.
+    pub fn on_low_memory_at<T: Sync>(
+        &self,
+        priority: Priority,
+        function: fn(&LowMemory, &'static T),
+        data: &'static T,
+    ) -> Result<(), CallbackError> {
         let callback = Callback::new(function, data);
-        self.enter(|_, shared| shared.table.add(callback))
+        self.enter(|_, shared| shared.table.add(callback, priority))
     }
 
     /// Takes a callback out of the table. It is not called any more, unless another core is running it right now.

@@ -1,4 +1,8 @@
-//! The table of low-memory callbacks: fixed capacity, keyed by function and data.
+//! The table of low-memory callbacks: fixed capacity, keyed by function and data, in the order in which they are called.
+//!
+//! ```text
+//!   | first ... | common ... | last ... |
+//! ```
 
 use core::fmt;
 use core::ptr;
@@ -9,6 +13,19 @@ use super::LowMemory;
 
 /// Callbacks that one heap can hold.
 pub const CALLBACKS: usize = 4;
+
+/// Where a low-memory callback stands among the others. Within a priority, in the order of registration.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Priority {
+    /// Before the others: what is given up easily, such as caches.
+    First,
+    /// After those, and before the last ones.
+    #[default]
+    Common,
+    /// After the others: what is given up only if need be, such as a session. It sees the load that they have left.
+    Last,
+}
 
 /// Why a callback was not registered or removed. The table is unchanged.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -78,6 +95,9 @@ pub(crate) struct Table {
     callbacks: Vec<Callback, CALLBACKS, u8>,
     /// Bit i: `callbacks[i]` is still to be called.
     pending: u8,
+    /// How many are of [`Priority::First`], and of [`Priority::Last`].
+    first: u8,
+    last: u8,
 }
 
 const _: () = assert!(CALLBACKS <= u8::BITS as usize);
@@ -86,19 +106,31 @@ impl Table {
     pub(crate) const EMPTY: Table = Table {
         callbacks: Vec::new(),
         pending: 0,
+        first: 0,
+        last: 0,
     };
 
     /// Adds `callback`. It is not called for an event that is under way.
     ///
     /// # Errors
     /// `Duplicate`, `Full`.
-    pub(crate) fn add(&mut self, callback: Callback) -> Result<(), CallbackError> {
+    pub(crate) fn add(&mut self, callback: Callback, priority: Priority) -> Result<(), CallbackError> {
         if self.callbacks.contains(&callback) {
             return Err(CallbackError::Duplicate);
         }
+        let at = match priority {
+            Priority::First => usize::from(self.first),
+            Priority::Common => self.callbacks.len() - usize::from(self.last),
+            Priority::Last => self.callbacks.len(),
+        };
         self.callbacks
-            .push(callback)
-            .map_err(|_| CallbackError::Full { capacity: CALLBACKS })
+            .insert(at, callback)
+            .map_err(|_| CallbackError::Full { capacity: CALLBACKS })?;
+        self.first += u8::from(priority == Priority::First);
+        self.last += u8::from(priority == Priority::Last);
+        let below = (1 << at) - 1;
+        self.pending = self.pending & below | (self.pending & !below) << 1;
+        Ok(())
     }
 
     /// Removes `callback`. Once this has returned it is not called any more, unless it is running already.
@@ -111,6 +143,11 @@ impl Table {
             .iter()
             .position(|other| *other == callback)
             .ok_or(CallbackError::Unknown)?;
+        if at < usize::from(self.first) {
+            self.first -= 1;
+        } else if at >= self.callbacks.len() - usize::from(self.last) {
+            self.last -= 1;
+        }
         self.callbacks.remove(at);
         let below = (1 << at) - 1;
         self.pending = self.pending & below | self.pending >> 1 & !below;
@@ -156,13 +193,16 @@ mod tests {
             } else {
                 Err(CallbackError::Full { capacity: CALLBACKS })
             };
-            assert_eq!(table.add(Callback::new(one, data)), expected);
+            assert_eq!(table.add(Callback::new(one, data), Priority::Common), expected);
         }
-        assert_eq!(table.add(Callback::new(one, &DATA[1])), Err(CallbackError::Duplicate));
+        assert_eq!(
+            table.add(Callback::new(one, &DATA[1]), Priority::Common),
+            Err(CallbackError::Duplicate)
+        );
         assert_eq!(table.remove(Callback::new(two, &DATA[1])), Err(CallbackError::Unknown));
         assert_eq!(table.remove(Callback::new(one, &DATA[1])), Ok(()));
         assert_eq!(table.remove(Callback::new(one, &DATA[1])), Err(CallbackError::Unknown));
-        assert_eq!(table.add(Callback::new(two, &DATA[1])), Ok(()));
+        assert_eq!(table.add(Callback::new(two, &DATA[1]), Priority::Common), Ok(()));
     }
 
     #[test]
@@ -172,7 +212,7 @@ mod tests {
             for after in 0..4 {
                 let mut table = Table::EMPTY;
                 DATA.iter()
-                    .for_each(|data| table.add(Callback::new(one, data)).unwrap());
+                    .for_each(|data| table.add(Callback::new(one, data), Priority::Common).unwrap());
                 table.start();
                 let mut called = std::vec::Vec::new();
                 for at in 0.. {
@@ -189,5 +229,42 @@ mod tests {
                 assert_eq!(called, expected, "{removed} removed before call {after}");
             }
         }
+    }
+
+    #[test]
+    fn a5_they_are_called_by_priority_whatever_is_added_and_removed_meanwhile() {
+        use Priority::*;
+        static DATA: [u32; 5] = [0, 1, 2, 3, 4];
+        let add = |table: &mut Table, index: usize, priority| table.add(Callback::new(one, &DATA[index]), priority);
+        let order = |table: &mut Table| {
+            let mut called = std::vec::Vec::new();
+            while let Some(callback) = table.next() {
+                called.push(
+                    DATA.iter()
+                        .position(|data| callback == Callback::new(one, data))
+                        .unwrap(),
+                );
+            }
+            called
+        };
+        let mut table = Table::EMPTY;
+        for (index, priority) in [(0, Last), (1, Common), (2, First), (3, Common)] {
+            add(&mut table, index, priority).unwrap();
+        }
+        assert_eq!(
+            add(&mut table, 4, First),
+            Err(CallbackError::Full { capacity: CALLBACKS })
+        );
+        table.start();
+        assert_eq!(order(&mut table), [2, 1, 3, 0]);
+        table.start();
+        assert!(table.next() == Some(Callback::new(one, &DATA[2])));
+        table.remove(Callback::new(one, &DATA[2])).unwrap();
+        add(&mut table, 4, First).unwrap();
+        assert_eq!(order(&mut table), [1, 3, 0], "the new one is for the next event");
+        table.remove(Callback::new(one, &DATA[0])).unwrap();
+        add(&mut table, 2, Last).unwrap();
+        table.start();
+        assert_eq!(order(&mut table), [4, 1, 3, 2]);
     }
 }
