@@ -51,7 +51,7 @@ impl Power {
 
 // SAFETY: the memory of all banks is there, whatever is told.
 unsafe impl Banks for Power {
-    fn switch_on(&self, bank: Bank, _: Criticality) -> Result<Contents, HostError> {
+    unsafe fn switch_on(&self, bank: Bank, _: Criticality) -> Result<Contents, HostError> {
         assert!(
             is_untouched(bank.start),
             "bank {} was touched without power",
@@ -61,7 +61,7 @@ unsafe impl Banks for Power {
         Ok(Contents::Undefined)
     }
 
-    fn switch_off(&self, bank: Bank) -> Result<(), HostError> {
+    unsafe fn switch_off(&self, bank: Bank) -> Result<(), HostError> {
         // SAFETY: the bank is there, and nobody uses it.
         unsafe { bank.start.write_bytes(OFF, bank.bytes) };
         Power::count(&self.off);

@@ -1,13 +1,17 @@
-//! A write past the end of a private heap, which the memory protection unit stops before it hits a neighbour.
+//! A write past the end of a private heap, which the memory protection unit stops before it hits a neighbour. And before that, banks
+//! of memory that a heap has given back, which nobody can access until it has them again.
 //!
 //! The program ends well only by the fault that it provokes, at the address where the guard is.
 
 #![no_main]
 #![cfg_attr(target_os = "none", no_std)]
 
-use core::alloc::Layout;
+use core::alloc::{GlobalAlloc, Layout};
 
-use terrace::{Access, CriticalSectionHeap, GuardError, Mpu, NoLock, PrivateHeap, PrivateHeapError};
+use terrace::{
+    Access, Bank, Banks, Contents, CriticalSectionHeap, Criticality, FixedMemory, Growth, GuardError, HostError, Mpu,
+    NoLock, PrivateHeap, PrivateHeapError, ShieldedBanks,
+};
 use terrace_board::{NAME, expect_fault, println};
 
 static HEAP: CriticalSectionHeap = CriticalSectionHeap::new();
@@ -86,6 +90,62 @@ fn run_out(mpu: Mpu) {
     assert_eq!((HEAP.load(), mpu.free_regions()), (load, regions));
 }
 
+/// Banks of a second heap, which are always on.
+const BANK: usize = 4 * 1024;
+
+struct Power;
+
+// SAFETY: memory that is on anyway is valid.
+unsafe impl Banks for Power {
+    unsafe fn switch_on(&self, _: Bank, _: Criticality) -> Result<Contents, HostError> {
+        Ok(Contents::Undefined)
+    }
+
+    unsafe fn switch_off(&self, _: Bank) -> Result<(), HostError> {
+        Ok(())
+    }
+}
+
+#[repr(align(4096))]
+struct Ram(#[allow(dead_code, reason = "only its address is used")] [[u8; BANK]; 2]);
+
+static mut RAM: Ram = Ram([[0; BANK]; 2]);
+
+// SAFETY: the memory is the host's alone, and as long as that.
+static HOST: FixedMemory<ShieldedBanks<Power>, 2> =
+    unsafe { FixedMemory::from_raw((&raw mut RAM).cast(), 2 * BANK, ShieldedBanks::new(Power)) };
+
+/// What a heap gives back is out of everybody's reach until it has it again.
+fn banks(mpu: Mpu) {
+    static BANKED: CriticalSectionHeap = CriticalSectionHeap::new();
+    let regions = mpu.free_regions();
+    BANKED
+        .claim_from(&HOST, Growth::new(2 * BANK).with_slack(0))
+        .expect("the memory is there");
+    HOST.banks().shield(mpu);
+    let upper = (&raw const RAM).addr() + BANK;
+    for _ in 0..3 {
+        let layout = Layout::new::<[u8; BANK]>(); // more than there is room for in one bank
+        // SAFETY: the layout is not empty; the block is as long as that, and is given up.
+        unsafe {
+            let block = BANKED.alloc(layout);
+            assert!(!block.is_null());
+            assert_eq!(
+                (mpu.access(upper, BANK), mpu.free_regions()),
+                (Access::ReadWrite, regions)
+            );
+            block.write_bytes(7, BANK);
+            BANKED.dealloc(block, layout);
+        }
+        BANKED.trim();
+        assert_eq!(
+            (mpu.access(upper, BANK), mpu.free_regions()),
+            (Access::NoAccess, regions - 1)
+        );
+    }
+    println!("a bank that a heap has given back is out of reach");
+}
+
 /// A private heap with guards of so many bytes.
 fn guarded(mpu: Mpu, bytes: usize) -> Result<PrivateHeap<'static, NoLock>, PrivateHeapError> {
     HEAP.private_heap(DRIVER).guarded(mpu, bytes).create_local()
@@ -105,6 +165,7 @@ fn main() {
     };
     come_and_go(mpu);
     run_out(mpu);
+    banks(mpu);
 
     // A driver's heap between guards, and the block in it that ends where it ends.
     let driver = guarded(mpu, GUARD).expect("there is room");

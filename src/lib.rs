@@ -158,6 +158,8 @@ pub use region::fixed::{Bank, Banks, FixedMemory};
 pub use region::host::{Contents, HostError, HostLoad, HostMemory, MemoryInfo, MemoryState, Notifier, Protection};
 #[cfg(all(feature = "std", target_os = "linux"))]
 pub use region::os::OsMemory;
+#[cfg(feature = "mpu")]
+pub use region::shield::ShieldedBanks;
 pub use region::span::{ClaimError, MIN_SPAN};
 
 /// Implements [`Trace`], [`Of`] and [`Rebind`](trait@Rebind) for a struct or an enum with at most one lifetime, that of its slots;

@@ -259,15 +259,17 @@ fn b1_a_bank_that_stays_on_keeps_those_above_it() {
     struct Stubborn(Power);
     // SAFETY: as for `Power`.
     unsafe impl Banks for Stubborn {
-        fn switch_on(&self, bank: Bank, criticality: Criticality) -> Result<Contents, HostError> {
-            self.0.switch_on(bank, criticality)
+        unsafe fn switch_on(&self, bank: Bank, criticality: Criticality) -> Result<Contents, HostError> {
+            // SAFETY: the caller's.
+            unsafe { self.0.switch_on(bank, criticality) }
         }
-        fn switch_off(&self, bank: Bank) -> Result<(), HostError> {
+        unsafe fn switch_off(&self, bank: Bank) -> Result<(), HostError> {
             let bytes = bank.bytes;
             if bank.index == 2 {
                 return Err(HostError::Failed { bytes, code: 2 });
             }
-            self.0.switch_off(bank)
+            // SAFETY: the caller's.
+            unsafe { self.0.switch_off(bank) }
         }
     }
     let host = banks::fixed(BANK, Stubborn);
@@ -414,11 +416,13 @@ fn b6_the_host_notifies_the_heap() {
     struct Notifying(Power, Mutex<Option<Notifier>>);
     // SAFETY: as for `Power`.
     unsafe impl Banks for Notifying {
-        fn switch_on(&self, bank: Bank, criticality: Criticality) -> Result<Contents, HostError> {
-            self.0.switch_on(bank, criticality)
+        unsafe fn switch_on(&self, bank: Bank, criticality: Criticality) -> Result<Contents, HostError> {
+            // SAFETY: the caller's.
+            unsafe { self.0.switch_on(bank, criticality) }
         }
-        fn switch_off(&self, bank: Bank) -> Result<(), HostError> {
-            self.0.switch_off(bank)
+        unsafe fn switch_off(&self, bank: Bank) -> Result<(), HostError> {
+            // SAFETY: the caller's.
+            unsafe { self.0.switch_off(bank) }
         }
         fn register(&self, notifier: Notifier) {
             *self.1.lock().unwrap() = Some(notifier);

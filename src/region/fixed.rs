@@ -37,13 +37,19 @@ pub unsafe trait Banks: Sync {
     ///
     /// # Errors
     /// It stays off then.
-    fn switch_on(&self, bank: Bank, criticality: Criticality) -> Result<Contents, HostError>;
+    ///
+    /// # Safety
+    /// The bank is one of the memory that this switches, and is off, or was to go off: nobody uses what is in it.
+    unsafe fn switch_on(&self, bank: Bank, criticality: Criticality) -> Result<Contents, HostError>;
 
     /// Takes a bank's power. Nothing that is in it is of worth.
     ///
     /// # Errors
     /// It stays on then.
-    fn switch_off(&self, bank: Bank) -> Result<(), HostError>;
+    ///
+    /// # Safety
+    /// The bank is one of the memory that this switches, and nobody uses what is in it.
+    unsafe fn switch_off(&self, bank: Bank) -> Result<(), HostError>;
 
     /// As [`HostMemory::protect`], for a range of a bank that is on.
     ///
@@ -83,11 +89,11 @@ pub unsafe trait Banks: Sync {
 ///
 /// // SAFETY: memory that is on anyway is valid.
 /// unsafe impl Banks for Power {
-///     fn switch_on(&self, bank: Bank, _: Criticality) -> Result<Contents, HostError> {
+///     unsafe fn switch_on(&self, bank: Bank, _: Criticality) -> Result<Contents, HostError> {
 ///         // Set the bank's bit in the power controller here, and wait until it is ready.
 ///         Ok(Contents::Undefined)
 ///     }
-///     fn switch_off(&self, bank: Bank) -> Result<(), HostError> {
+///     unsafe fn switch_off(&self, bank: Bank) -> Result<(), HostError> {
 ///         Ok(())
 ///     }
 /// }
@@ -180,14 +186,20 @@ impl<B, const BANKS: usize> FixedMemory<B, BANKS> {
 }
 
 impl<B: Banks, const BANKS: usize> FixedMemory<B, BANKS> {
-    fn switch_on(&self, index: usize, criticality: Criticality) -> Result<Contents, HostError> {
-        let contents = self.banks.switch_on(self.bank_at(index), criticality)?;
+    /// # Safety
+    /// Nobody uses the bank.
+    unsafe fn switch_on(&self, index: usize, criticality: Criticality) -> Result<Contents, HostError> {
+        // SAFETY: the bank is one of this memory's; the rest is the caller's.
+        let contents = unsafe { self.banks.switch_on(self.bank_at(index), criticality)? };
         self.note(index, true);
         Ok(contents)
     }
 
-    fn switch_off(&self, index: usize) -> Result<(), HostError> {
-        self.banks.switch_off(self.bank_at(index))?;
+    /// # Safety
+    /// Nobody uses the bank.
+    unsafe fn switch_off(&self, index: usize) -> Result<(), HostError> {
+        // SAFETY: as in `switch_on`.
+        unsafe { self.banks.switch_off(self.bank_at(index))? };
         self.note(index, false);
         Ok(())
     }
@@ -215,12 +227,14 @@ unsafe impl<B: Banks, const BANKS: usize> HostMemory for FixedMemory<B, BANKS> {
         let mut contents = Contents::Zeroed;
         let indices = self.indices(range);
         for index in indices.clone() {
-            match self.switch_on(index, criticality) {
+            // SAFETY: the caller's: the range is not committed, so nobody uses it.
+            match unsafe { self.switch_on(index, criticality) } {
                 Ok(Contents::Zeroed) => {}
                 Ok(Contents::Undefined) => contents = Contents::Undefined,
                 Err(error) => {
                     // A bank that does not go off again is on for nothing until the next time.
-                    (indices.start..index).for_each(|index| _ = self.switch_off(index));
+                    // SAFETY: they were switched on just now, for this.
+                    (indices.start..index).for_each(|index| _ = unsafe { self.switch_off(index) });
                     return Err(error);
                 }
             }
@@ -231,9 +245,11 @@ unsafe impl<B: Banks, const BANKS: usize> HostMemory for FixedMemory<B, BANKS> {
     unsafe fn decommit(&self, range: NonNull<[u8]>) -> Result<(), HostError> {
         let indices = self.indices(range);
         for index in indices.clone().rev() {
-            if let Err(error) = self.switch_off(index) {
+            // SAFETY: the caller's: nobody uses the range.
+            if let Err(error) = unsafe { self.switch_off(index) } {
                 let mut above = index + 1..indices.end;
-                let is_whole = above.all(|index| self.switch_on(index, Criticality::Process).is_ok());
+                // SAFETY: they were switched off just now.
+                let is_whole = above.all(|index| unsafe { self.switch_on(index, Criticality::Process) }.is_ok());
                 // If what went off stays off, the others are on for nothing: all of the range is memory, or none of it.
                 return if is_whole { Err(error) } else { Ok(()) };
             }
@@ -244,7 +260,8 @@ unsafe impl<B: Banks, const BANKS: usize> HostMemory for FixedMemory<B, BANKS> {
     unsafe fn release(&self, range: NonNull<[u8]>) -> Result<(), HostError> {
         for index in self.indices(range) {
             if self.is_on(index) {
-                self.switch_off(index)?;
+                // SAFETY: the caller's: nobody uses the range.
+                unsafe { self.switch_off(index)? };
             }
         }
         self.reserved.release();

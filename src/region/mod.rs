@@ -37,6 +37,8 @@ mod maps;
 #[cfg(all(feature = "std", target_os = "linux"))]
 pub mod os;
 mod search;
+#[cfg(feature = "mpu")]
+pub mod shield;
 pub(crate) mod span;
 
 pub(crate) use map::Cells;

@@ -59,7 +59,7 @@ impl Power {
 
 // SAFETY: the memory is there, whatever is told.
 unsafe impl Banks for Power {
-    fn switch_on(&self, bank: Bank, criticality: Criticality) -> Result<Contents, HostError> {
+    unsafe fn switch_on(&self, bank: Bank, criticality: Criticality) -> Result<Contents, HostError> {
         let mut state = self.state.lock().unwrap();
         if let Some(error) = state.refusal {
             return Err(error);
@@ -79,7 +79,7 @@ unsafe impl Banks for Power {
         })
     }
 
-    fn switch_off(&self, bank: Bank) -> Result<(), HostError> {
+    unsafe fn switch_off(&self, bank: Bank) -> Result<(), HostError> {
         let mut state = self.state.lock().unwrap();
         assert!(state.on[bank.index], "bank {} is off", bank.index);
         if let Some(error) = state.keeps_on {
