@@ -33,7 +33,9 @@ fn fill<A: Brand>(
         if load().free() < spare {
             break;
         }
-        let node = cx.new::<Node<A>>(|_| Node::new(i)).unwrap();
+        let Ok(node) = cx.new::<Node<A>>(|_| Node::new(i)) else {
+            break; // what is left is in pieces
+        };
         if i as usize % 100 < keep {
             kept.push(node);
         }

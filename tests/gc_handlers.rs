@@ -6,7 +6,7 @@ use std::alloc::{GlobalAlloc, Layout};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-use support::memory::spin_heap_for_good;
+use support::memory::{for_good, spin_heap_for_good};
 use terrace::*;
 
 /// A heap that handlers can have in their data.
@@ -25,7 +25,7 @@ fn log_too(event: &GcEvent, log: &'static Log) {
 }
 
 fn new_log() -> &'static Log {
-    Box::leak(Box::default())
+    for_good(Log::default())
 }
 
 fn triggers(log: &Log) -> Vec<(Trigger, Generation)> {
@@ -142,7 +142,7 @@ fn greedy(_: &GcEvent, state: &'static (&'static SpinHeap, AtomicUsize)) {
 fn d5_a_handler_that_allocates_is_refused_and_nothing_stops() {
     brand!(Here);
     let heap = heap(64 << 10);
-    let state: &(_, AtomicUsize) = Box::leak(Box::new((heap, AtomicUsize::new(0))));
+    let state: &(_, AtomicUsize) = for_good((heap, AtomicUsize::new(0)));
     heap.add_gc_handler(Trigger::Before, GcType::ALL, greedy, state)
         .unwrap();
     heap.add_gc_handler(Trigger::After, GcType::ALL, greedy, state).unwrap();
@@ -211,9 +211,9 @@ impl GcHooks for Hooks {
 fn b8_hooks_are_around_every_collection() {
     brand!(Here);
     let heap = heap(64 << 10);
-    let hooks: &Hooks = Box::leak(Box::new(Hooks {
+    let hooks: &Hooks = for_good(Hooks {
         calls: Mutex::default(),
-    }));
+    });
     heap.set_gc_hooks(Some(hooks)).unwrap();
     let mut arena = Arena::<Here>::branded(heap).unwrap();
     arena.enter(|cx| {
@@ -261,9 +261,9 @@ fn b9_each_part_that_a_host_takes_care_of_is_optional() {
     }
 
     let heap = heap(64 << 10);
-    let hooks: &Hooks = Box::leak(Box::new(Hooks {
+    let hooks: &Hooks = for_good(Hooks {
         calls: Mutex::default(),
-    }));
+    });
     let layout = Layout::new::<u64>();
     let ask = || heap.allocate_critical(layout, Criticality::Task);
     heap.set_host_control(&Nothing).unwrap();

@@ -192,7 +192,7 @@ fn a4_a6_no_callback_below_the_watermark_and_none_lost() {
         counter.fetch_add(1, Relaxed);
     }
     let heap = heap(64 << 10);
-    let counter: &AtomicUsize = Box::leak(Box::default());
+    let counter: &AtomicUsize = support::memory::for_good(AtomicUsize::new(0));
     heap.on_low_memory(count, counter).unwrap();
     let (mut random, seed) = (Random::new(42), 42);
     let capacity = heap.load().capacity;
