@@ -3,6 +3,8 @@
 #[path = "support/node.rs"]
 mod node;
 mod support;
+#[path = "support/threads.rs"]
+mod threads;
 
 use std::alloc::{GlobalAlloc, Layout};
 use std::cell::Cell;
@@ -12,9 +14,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::thread;
 
 use node::Node;
-use support::memory::spin_heap_for_good;
 use support::{Random, heap_for_good as heap};
 use terrace::*;
+use threads::spin_heap_for_good;
 
 fn layout(bytes: usize) -> Layout {
     Layout::from_size_align(bytes, 8).unwrap()

@@ -1,13 +1,16 @@
 //! GC handlers, hooks around collections, and pressure (rows B8, D1 to D5).
 
 mod support;
+#[path = "support/threads.rs"]
+mod threads;
 
 use std::alloc::{GlobalAlloc, Layout};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-use support::memory::{for_good, spin_heap_for_good};
+use support::memory::for_good;
 use terrace::*;
+use threads::spin_heap_for_good;
 
 /// A heap that handlers can have in their data.
 fn heap(bytes: usize) -> &'static SpinHeap {

@@ -1,6 +1,8 @@
 //! The poll: order, budget, what goes on where it stopped, and tasks that wait (rows A1, A3, A4, A6, E6).
 
 mod support;
+#[path = "support/threads.rs"]
+mod threads;
 
 use std::alloc::{GlobalAlloc, Layout};
 use std::cell::RefCell;
@@ -299,7 +301,7 @@ fn a1_a_waker_that_uses_the_heap_does_no_harm() {
             let _ = self.0.load();
         }
     }
-    let heap: &'static SpinHeap = support::memory::spin_heap_for_good(64 << 10);
+    let heap: &'static SpinHeap = threads::spin_heap_for_good(64 << 10);
     let busy = Arc::new(Busy(heap, AtomicBool::new(false)));
     let mut wait = pin!(heap.low_memory().unwrap());
     let waker = Waker::from(busy.clone());

@@ -163,14 +163,3 @@ impl Drop for Hog<'_> {
         }
     }
 }
-
-/// As [`heap_for_good`], for several threads.
-#[cfg(feature = "spin")]
-pub fn spin_heap_for_good<C, const CONTEXTS: usize>(
-    bytes: usize,
-) -> &'static terrace::Heap<terrace::Spin, C, CONTEXTS> {
-    let (heap, memory) = (for_good(terrace::Heap::new()), for_good(Memory::new(bytes)));
-    // SAFETY: the memory is this heap's for good.
-    unsafe { heap.claim_raw(memory.start(), bytes).unwrap() };
-    heap
-}
