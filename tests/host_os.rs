@@ -28,7 +28,12 @@ fn b1_the_operating_system_does_all_that_a_host_can_do() {
     assert_eq!(OsMemory::with_step(page + 1).step(), 2 * page);
     assert!(OsMemory::with_step(usize::MAX).step() > usize::MAX / 4);
     assert_eq!(OsMemory::default().step() % page, 0);
-    let bytes = usize::MAX / 4 * 3; // on 32 bits, half of it may be had
+    // On 32 bits, half of the addresses may be had.
+    let bytes = if usize::BITS == 64 {
+        usize::MAX / 2
+    } else {
+        usize::MAX / 4 * 3
+    };
     assert_eq!(
         host.reserve(bytes, Criticality::Task),
         Err(HostError::OutOfMemory { bytes })
