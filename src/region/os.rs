@@ -81,7 +81,11 @@ unsafe impl HostMemory for OsMemory {
         let flags = MapFlags::PRIVATE | MapFlags::NORESERVE;
         // SAFETY: nothing is mapped over: the kernel chooses the address.
         let start = unsafe { mmap_anonymous(ptr::null_mut(), bytes, ProtFlags::empty(), flags) };
-        let start = start.map_err(|error| refusal(error, bytes))?;
+        let start = start.map_err(|error| match error {
+            // More than there are addresses for: systems differ in what they call that.
+            Errno::INVAL if bytes != 0 => HostError::OutOfMemory { bytes },
+            error => refusal(error, bytes),
+        })?;
         NonNull::new(start.cast()).ok_or(HostError::OutOfMemory { bytes })
     }
 
