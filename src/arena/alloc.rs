@@ -33,15 +33,30 @@ impl<A: Brand> Cx<A> {
         self.collector_mut().bump(bytes)
     }
 
-    /// Memory for an object, and its handle, with collections if need be, at a safe point.
-    #[cfg_attr(not(terrace_small), inline(always))]
-    #[cfg_attr(terrace_small, inline(never))]
+    /// Memory for an object, and its handle, with collections if need be, at a safe point. Whether it has a destructor is known at
+    /// compile time.
+    #[inline(always)]
     fn begin(&mut self, bytes: usize, drops: bool) -> Result<(*mut u8, Unfinished<A>), OutOfMemory> {
         let collector = self.collector_mut();
-        // SAFETY: PARKED: the exclusive borrow of the token has ended all references to objects. Room for the entries is made
-        // first, and collections leave it.
+        collector.expect(bytes);
+        // SAFETY: PARKED: the exclusive borrow of the token has ended all references to objects.
+        if drops && !unsafe { collector.reserve_drop_collecting() } {
+            return Err(OutOfMemory { requested: bytes });
+        }
+        let (object, mut unfinished) = self.begin_expected(bytes)?;
+        if drops {
+            unfinished.list(self, object);
+        }
+        Ok((object, unfinished))
+    }
+
+    #[cfg_attr(not(terrace_small), inline(always))]
+    #[cfg_attr(terrace_small, inline(never))]
+    fn begin_expected(&mut self, bytes: usize) -> Result<(*mut u8, Unfinished<A>), OutOfMemory> {
+        let collector = self.collector_mut();
+        // SAFETY: PARKED, as in `begin`. Room for the handle is made first, and collections leave it.
         unsafe {
-            if !collector.reserve_entries(drops) {
+            if !collector.reserve_handle() {
                 return Err(OutOfMemory { requested: bytes });
             }
             let object = match collector.bump_small(bytes) {
@@ -49,7 +64,7 @@ impl<A: Brand> Cx<A> {
                 object => object,
             };
             let object = object.ok_or(OutOfMemory { requested: bytes })?.as_ptr();
-            Ok((object, Unfinished::new(self, object, drops)))
+            Ok((object, Unfinished::new(self, object, Kind::Strong)))
         }
     }
 
@@ -261,6 +276,7 @@ impl Collector {
     /// Memory for an object of `bytes`, a multiple of the granule, without a collection.
     #[inline(always)]
     pub(super) fn bump(&mut self, bytes: usize) -> Option<NonNull<u8>> {
+        self.expect(bytes);
         match self.bump_small(bytes) {
             None => self.allocate_slowly((bytes / GRANULE) as u32),
             object => object,
@@ -289,28 +305,24 @@ pub(super) struct Unfinished<A: Brand> {
 }
 
 impl<A: Brand> Unfinished<A> {
-    /// # Safety
-    /// There is room for a handle, and if it `drops`, in the list of objects with destructors.
-    #[inline(always)]
-    unsafe fn new(cx: &Cx<A>, object: *mut u8, drops: bool) -> Unfinished<A> {
-        // SAFETY: the caller's.
-        unsafe { Unfinished::of_kind(cx, object, drops, Kind::Strong) }
-    }
-
     /// With a handle of this kind.
     ///
     /// # Safety
-    /// As for [`Unfinished::new`].
+    /// There is room for it.
     #[inline(always)]
-    pub(super) unsafe fn of_kind(cx: &Cx<A>, object: *mut u8, drops: bool, kind: Kind) -> Unfinished<A> {
+    pub(super) unsafe fn new(cx: &Cx<A>, object: *mut u8, kind: Kind) -> Unfinished<A> {
         let position = cx.collector().space.position(object);
         // SAFETY: the caller's.
         let entry = ManuallyDrop::new(unsafe { Entry::reserved(cx, position, kind) });
-        if drops {
-            cx.collector_mut().drops.push(position);
-        }
-        let listed = if drops { position } else { 0 };
-        Unfinished { entry, kind, listed }
+        Unfinished { entry, kind, listed: 0 }
+    }
+
+    /// Lists the object as one with a destructor, for which there is room.
+    #[inline(always)]
+    pub(super) fn list(&mut self, cx: &Cx<A>, object: *mut u8) {
+        let collector = cx.collector_mut();
+        self.listed = collector.space.position(object);
+        collector.drops.push(self.listed);
     }
 
     #[inline(always)]

@@ -8,8 +8,6 @@ use super::cx::Cx;
 use super::error::ArenaError;
 use super::stats::ArenaStats;
 use crate::gc::Collector;
-use crate::gc::collect::Ending;
-use crate::gc::event::CollectionCause;
 use crate::gc::parking::Parking;
 use crate::gc::source::{Notice, Source};
 
@@ -193,19 +191,7 @@ fn close(state: &'static BrandState) {
     // read. While destructors run, the phase keeps handles that are dropped from coming here again.
     unsafe {
         (*collector).clear_finalizers();
-        loop {
-            if (*collector).drops.count() == 0 {
-                break;
-            }
-            (*collector).collect(Collector::ALL, Ending::Compact, CollectionCause::Closing);
-            let mut ran = false;
-            while Collector::drop_dying(NonNull::new_unchecked(collector)) {
-                ran = true;
-            }
-            if !ran {
-                break;
-            }
-        }
+        Collector::drop_all(NonNull::new_unchecked(collector));
         (*collector).orphans = (*collector).handles.count().saturating_add((*collector).charges);
         if (*collector).orphans == 0 {
             Collector::destroy(NonNull::new_unchecked(collector));

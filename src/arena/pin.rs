@@ -114,7 +114,10 @@ impl<A: Brand> Cx<A> {
     ) -> Result<Pinned<T, A>, OutOfMemory> {
         let object = self.bump_pinned(const { size_of_object::<T>() }, needs_drop::<T>())?;
         // SAFETY: `bump_pinned` has made room.
-        let unfinished = unsafe { Unfinished::of_kind(self, object, needs_drop::<T>(), Kind::Pinned) };
+        let mut unfinished = unsafe { Unfinished::new(self, object, Kind::Pinned) };
+        if needs_drop::<T>() {
+            unfinished.list(self, object);
+        }
         let value = init(self);
         // SAFETY: the memory is the object's, large enough and aligned; OBJECT holds there from now on. The entry pins it, and a
         // `Leaf` has no slots.
@@ -150,7 +153,7 @@ impl<A: Brand> Cx<A> {
         let bytes = size_of_slice::<Byte>(len).ok_or(OutOfMemory { requested: usize::MAX })?;
         let object = self.bump_pinned(bytes, false)?;
         // SAFETY: `bump_pinned` has made room.
-        let unfinished = unsafe { Unfinished::of_kind(self, object, false, Kind::Pinned) };
+        let unfinished = unsafe { Unfinished::new(self, object, Kind::Pinned) };
         // SAFETY: as in `new_pinned`; any bytes will do.
         unsafe {
             write_slice_header(object, DescriptorOf::<Byte>::SLICE, len);

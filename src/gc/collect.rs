@@ -84,6 +84,18 @@ struct Large {
     traced: usize,
 }
 
+/// What is attempted after more and more collections; tells whether it has succeeded. As `FnMut`, but a table of its functions has no
+/// second copy of the closure for a call by value.
+pub(super) trait Attempt {
+    fn attempt(&mut self, collector: &mut Collector) -> bool;
+}
+
+impl<F: FnMut(&mut Collector) -> bool> Attempt for F {
+    fn attempt(&mut self, collector: &mut Collector) -> bool {
+        self(collector)
+    }
+}
+
 /// Ends the program if a collection unwinds: a panic while panicking aborts.
 struct Unfinished;
 
@@ -330,6 +342,7 @@ impl Collector {
     }
 
     /// What to collect when the budget is spent: everything, if the load has become high.
+    #[cfg_attr(terrace_small, inline(always))]
     fn order_by_budget(&mut self) -> Order {
         let mut order = Order {
             generation: self.budget.generation(self.burden()),
@@ -353,9 +366,11 @@ impl Collector {
     pub(crate) unsafe fn reserve(&mut self, n: u32) -> bool {
         // SAFETY: the caller's.
         unsafe {
-            self.until(CollectionCause::Reserve, n as usize * GRANULE, &mut |collector| {
-                collector.refill(n)
-            })
+            self.until(
+                CollectionCause::Reserve,
+                n as usize * GRANULE,
+                &mut |collector: &mut Collector| collector.refill(n),
+            )
         }
     }
 
@@ -376,23 +391,39 @@ impl Collector {
         object
     }
 
-    /// Makes room for one more handle and, if `drops`, for an object with a destructor, with collections if need be.
+    /// Makes room for one more handle, with collections if need be.
     ///
     /// # Safety
     /// PARKED.
     #[inline(always)]
-    pub(crate) unsafe fn reserve_entries(&mut self, drops: bool) -> bool {
+    pub(crate) unsafe fn reserve_handle(&mut self) -> bool {
         // SAFETY: the caller's.
-        (self.handles.has_room() && (!drops || self.drops.has_room())) || unsafe { self.reserve_entries_slowly(drops) }
+        self.handles.has_room() || unsafe { self.reserve_handle_slowly() }
+    }
+
+    #[cold]
+    #[cfg_attr(not(terrace_small), inline(never))]
+    #[cfg_attr(terrace_small, inline(always))]
+    unsafe fn reserve_handle_slowly(&mut self) -> bool {
+        let mut attempt = |collector: &mut Collector| collector.handles.reserve(collector.source);
+        // SAFETY: the caller's.
+        unsafe { self.until(CollectionCause::Exhaustion, 0, &mut attempt) }
+    }
+
+    /// Makes room for one more object with a destructor, with collections if need be; further collections leave it.
+    ///
+    /// # Safety
+    /// PARKED.
+    #[inline(always)]
+    pub(crate) unsafe fn reserve_drop_collecting(&mut self) -> bool {
+        // SAFETY: the caller's.
+        self.drops.has_room() || unsafe { self.reserve_drop_slowly() }
     }
 
     #[cold]
     #[inline(never)]
-    unsafe fn reserve_entries_slowly(&mut self, drops: bool) -> bool {
-        let source = self.source;
-        let mut attempt = |collector: &mut Collector| {
-            collector.handles.reserve(source) && (!drops || collector.drops.reserve(source))
-        };
+    unsafe fn reserve_drop_slowly(&mut self) -> bool {
+        let mut attempt = |collector: &mut Collector| collector.drops.reserve(collector.source);
         // SAFETY: the caller's.
         unsafe { self.until(CollectionCause::Exhaustion, 0, &mut attempt) }
     }
@@ -403,12 +434,7 @@ impl Collector {
     /// PARKED.
     #[cold]
     #[inline(never)]
-    pub(super) unsafe fn until(
-        &mut self,
-        cause: CollectionCause,
-        bytes: usize,
-        attempt: &mut dyn FnMut(&mut Collector) -> bool,
-    ) -> bool {
+    pub(super) unsafe fn until(&mut self, cause: CollectionCause, bytes: usize, attempt: &mut dyn Attempt) -> bool {
         for round in 0..4 {
             // SAFETY: the caller's.
             unsafe {
@@ -426,14 +452,14 @@ impl Collector {
                     _ => self.slide_large(),
                 }
             }
-            if attempt(self) {
+            if attempt.attempt(self) {
                 return true;
             }
         }
         // What the heap can do it does in steps.
         let progress = &Cell::default();
         while self.source.tell(Notice::Stuck { bytes, progress }) {
-            if attempt(self) {
+            if attempt.attempt(self) {
                 return true;
             }
         }

@@ -8,10 +8,11 @@ use core::ptr::NonNull;
 
 use super::card;
 use super::collect::{Counters, Step};
+use super::large;
 use super::segment::{Gap, MIN_GAP, OLDEST, Segment, sink};
 use super::space::{BRICK, BRICK_BYTES};
 use super::{Collector, SEGMENT_MIN};
-use crate::base::granule::{GRANULE, GRANULE_SHIFT};
+use crate::base::granule::GRANULE_SHIFT;
 
 /// A gap that is too small for a request is dropped until the next collection if it has fewer granules than this.
 const CRUMB: u32 = 16;
@@ -68,11 +69,12 @@ impl Collector {
     #[cold]
     #[inline(never)]
     pub(crate) fn allocate_slowly(&mut self, n: u32) -> Option<NonNull<u8>> {
-        if n >= self.own.min(self.large)
-            && let Some(index) = self.add_segment(n, n >= self.large)
-        {
-            self.count(Step::Large);
-            return NonNull::new(self.space.at(self.segments.as_slice()[index].start));
+        // SAFETY: this step has no conditions.
+        let apart = self
+            .large_work
+            .and_then(|work| unsafe { work(self, large::Step::Allocate(n)) });
+        if apart.is_some() {
+            return apart;
         }
         if !self.refill(n) {
             return None;
@@ -200,12 +202,12 @@ impl Collector {
     }
 
     /// Takes a segment of at least `n` granules from the heap; returns its index.
-    fn add_segment(&mut self, n: u32, is_large: bool) -> Option<usize> {
+    pub(super) fn add_segment(&mut self, n: u32, is_large: bool) -> Option<usize> {
         let granules = n.checked_next_multiple_of(BRICK)?;
         if !self.reserve_tables(self.segments.len() + 1, self.handles.pins()) {
             return None;
         }
-        if !self.limits.admit(self.held, granules) {
+        if !self.admits(granules) {
             return None;
         }
         let block = self.source.take(Collector::segment_layout(granules)?, None);
@@ -240,10 +242,7 @@ impl Collector {
             self.context.scan += 1;
         }
         self.young += granules as usize;
-        self.held += granules as usize * GRANULE;
-        if self.limits.is_reached(self.held, granules) {
-            self.make_due(granules);
-        }
+        self.hold(granules);
         index
     }
 }

@@ -6,11 +6,14 @@
 //! A program whose objects have none does not link what is done for them: the collector gets here through
 //! a pointer that the first one sets.
 
+use core::mem::offset_of;
 use core::ptr::NonNull;
 
 use super::Collector;
 use super::brick::Forward;
 use super::card;
+use super::collect::Ending;
+use super::event::CollectionCause;
 use super::object::{self, Descriptor, DropFn};
 use super::source::Source;
 use super::space::Space;
@@ -47,12 +50,18 @@ pub(super) enum Step<'a> {
     Relocate(&'a Forward),
     /// Run a destructor that waits.
     Drop,
+    /// Run those of all objects that no handle keeps.
+    Close,
 }
 
 /// The one [`Work`] there is.
 unsafe fn work(collector: NonNull<Collector>, step: Step) -> bool {
     // SAFETY: the caller's: the reference ends before the destructor runs.
     unsafe {
+        if let Step::Close = step {
+            close(collector);
+            return false;
+        }
         let Collector { space, drops, .. } = &mut *collector.as_ptr();
         match step {
             Step::Mark(visitor) => drops.mark_dying(visitor),
@@ -64,8 +73,27 @@ unsafe fn work(collector: NonNull<Collector>, step: Step) -> bool {
                     return true;
                 }
             }
+            Step::Close => {}
         }
         false
+    }
+}
+
+/// Collects and runs destructors until no object is found that has one and is kept by no handle.
+///
+/// # Safety
+/// As for [`Collector::drop_all`].
+unsafe fn close(collector: NonNull<Collector>) {
+    // SAFETY: the caller's; no reference is held while a destructor runs.
+    unsafe {
+        let mut ran = true;
+        while ran && (*collector.as_ptr()).drops.count() != 0 {
+            (*collector.as_ptr()).collect(Collector::ALL, Ending::Compact, CollectionCause::Closing);
+            ran = false;
+            while Collector::drop_dying(collector) {
+                ran = true;
+            }
+        }
     }
 }
 
@@ -94,17 +122,20 @@ impl Collector {
         // SAFETY: the caller's.
         unsafe { Collector::care_for_drops(collector, Step::Drop) }
     }
+
+    /// Runs the destructors of all objects that no handle keeps, before the collector is given up.
+    ///
+    /// # Safety
+    /// As for [`Collector::drop_dying`], and PARKED.
+    pub(crate) unsafe fn drop_all(collector: NonNull<Collector>) {
+        // SAFETY: the caller's.
+        unsafe { Collector::care_for_drops(collector, Step::Close) };
+    }
 }
 
 impl Drops {
-    /// Makes an empty list of zeros.
-    ///
-    /// # Safety
-    /// All bytes at `place` are 0.
-    pub(super) unsafe fn complete(place: *mut Drops) {
-        // SAFETY: the caller's.
-        unsafe { Table::complete(&raw mut (*place).table) };
-    }
+    /// Where the table lies.
+    pub(super) const TABLE: usize = offset_of!(Drops, table);
 
     /// Objects with destructors, dying ones included.
     pub(crate) fn count(&self) -> usize {
@@ -136,11 +167,6 @@ impl Drops {
     pub(crate) fn push(&mut self, position: u32) {
         self.work = Some(work);
         self.table.push(position);
-    }
-
-    /// Makes the list's table smaller if most of it is unused, and moves it down.
-    pub(crate) fn settle(&mut self, source: &dyn Source) {
-        self.table.settle(0, source);
     }
 
     /// Takes an object off the list.
@@ -216,10 +242,5 @@ impl Drops {
             object.cast::<&'static Descriptor>().write(dead);
             Some((drop, value, len))
         }
-    }
-
-    pub(crate) fn free(&mut self, source: &dyn Source) {
-        self.table.free(source);
-        self.dying = 0;
     }
 }

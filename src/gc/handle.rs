@@ -1,6 +1,9 @@
 //! Handles: references from outside of the heap, which the collector knows and changes.
 
+use core::mem::offset_of;
+
 use super::source::Source;
+use super::space::Space;
 use super::table::Table;
 
 /// What a handle does to its object.
@@ -56,19 +59,28 @@ pub(crate) struct Handles {
     /// The index of the first free handle.
     free: u32,
     pins: u32,
+    /// Nothing before the first handle that does not keep its object.
+    emptying: Option<Empty>,
 }
 
+/// Empties the handles of one kind whose objects are not marked.
+///
+/// # Safety
+/// The kind is one that does not keep its object; LIVE, and all that lives is marked.
+type Empty = unsafe fn(&mut Handles, &Space, Kind);
+
 impl Handles {
-    /// Makes an empty table of zeros.
+    /// Where the table lies, and the bytes of a value.
+    pub(super) const TABLE: usize = offset_of!(Handles, table);
+    pub(super) const WIDTH: usize = Table::<Handle>::WIDTH;
+
+    /// Makes a list without handles of zeros, but for the table.
     ///
     /// # Safety
     /// All bytes at `place` are 0.
     pub(super) unsafe fn complete(place: *mut Handles) {
         // SAFETY: the caller's: no handle pins.
-        unsafe {
-            Table::complete(&raw mut (*place).table);
-            (*place).free = NONE;
-        }
+        unsafe { (*place).free = NONE };
     }
 
     /// How many there are, but for those of interned strings. O(handles): counting them would cost each one.
@@ -109,7 +121,7 @@ impl Handles {
     }
 
     /// Lists all free handles, those at the table's end as well, the first ones first.
-    fn list_free(&mut self) {
+    pub(super) fn list_free(&mut self) {
         const { assert!(FREE == 0) };
         // SAFETY: two words of 0 are a free handle.
         unsafe { self.table.fill_up() };
@@ -136,6 +148,7 @@ impl Handles {
     /// There is room.
     #[inline(always)]
     pub(crate) unsafe fn add_reserved(&mut self, position: u32, kind: Kind) -> u32 {
+        self.expect(kind);
         if kind == Kind::Pinned {
             self.pins += 1;
         }
@@ -150,6 +163,36 @@ impl Handles {
             };
         }
         index
+    }
+
+    /// Takes note that there will be a handle of this kind.
+    #[inline(always)]
+    fn expect(&mut self, kind: Kind) {
+        if matches!(kind, Kind::Weak | Kind::Long) {
+            self.emptying = Some(Handles::empty_dead);
+        }
+    }
+
+    /// Empties the handles of one kind, which does not keep objects, whose objects are not marked.
+    ///
+    /// # Safety
+    /// LIVE, and all that lives is marked.
+    #[inline(always)]
+    pub(super) unsafe fn empty(&mut self, space: &Space, kind: Kind) {
+        if let Some(empty) = self.emptying {
+            // SAFETY: the caller's.
+            unsafe { empty(self, space, kind) };
+        }
+    }
+
+    /// The one [`Empty`] there is.
+    unsafe fn empty_dead(&mut self, space: &Space, weak: Kind) {
+        self.each(|kind, position| {
+            // SAFETY: HANDLE: an object lies there.
+            if kind == weak && unsafe { !space.is_live(*position) } {
+                *position = 0;
+            }
+        });
     }
 
     /// Gives a handle up; one that pins after [`Handles::unpin`].
@@ -174,6 +217,7 @@ impl Handles {
     /// HANDLE; its object is a string, and nobody gives it up but who interns.
     pub(crate) unsafe fn intern(&mut self, index: u32, is_symbol: bool) {
         let kind = if is_symbol { Kind::Strong } else { Kind::Long };
+        self.expect(kind);
         // SAFETY: HANDLE: the index is below the table's length.
         unsafe { self.table.at_mut(index).kind = INTERNED | kind as u32 };
     }
@@ -217,6 +261,7 @@ impl Handles {
     /// # Safety
     /// HANDLE.
     pub(crate) unsafe fn set_kind(&mut self, index: u32, kind: Kind) {
+        self.expect(kind);
         // SAFETY: HANDLE: the index is below the table's length.
         unsafe { self.table.at_mut(index).kind = kind as u32 };
     }
@@ -227,14 +272,11 @@ impl Handles {
         self.table.as_mut_slice()[index as usize].position = position;
     }
 
-    /// Makes the table smaller if most of it is unused, and moves it down. O(handles).
-    pub(crate) fn settle(&mut self, source: &dyn Source) {
+    /// Takes the free handles at the table's end off it; they are to be listed again. O(handles).
+    pub(super) fn truncate(&mut self) {
         let handles = self.table.as_slice();
         let used = handles.iter().rposition(|handle| handle.kind != FREE);
         self.table.truncate(used.map_or(0, |last| last + 1));
-        // That leaves room for one more, if there was.
-        self.table.settle(0, source);
-        self.list_free();
     }
 
     /// Calls `visit` with the kind and the position of each handle that has one.
@@ -253,10 +295,5 @@ impl Handles {
             let kind = handle.kind().filter(|_| handle.position != 0)?;
             Some((kind, handle.position))
         })
-    }
-
-    pub(crate) fn free(&mut self, source: &dyn Source) {
-        self.table.free(source);
-        (self.free, self.pins) = (NONE, 0);
     }
 }

@@ -13,11 +13,12 @@
 //! empty one; from the place that its hash says to that of each string there is no entry 0. There is always one entry 0,
 //! if there are any.
 
+use core::mem::offset_of;
+
 use super::Collector;
 use super::event::CollectionCause;
 use super::handle::Kind;
 use super::object;
-use super::source::Source;
 use super::table::Table;
 use crate::base::granule::GRANULE;
 
@@ -32,25 +33,11 @@ pub(crate) struct Interned {
 }
 
 impl Interned {
-    /// Makes an empty table of zeros.
-    ///
-    /// # Safety
-    /// All bytes at `place` are 0.
-    pub(super) unsafe fn complete(place: *mut Interned) {
-        // SAFETY: the caller's.
-        unsafe { Table::complete(&raw mut (*place).entries) };
-    }
+    /// Where the table lies.
+    pub(super) const TABLE: usize = offset_of!(Interned, entries);
 
     pub(super) fn bytes(&self) -> usize {
         self.entries.bytes()
-    }
-
-    pub(super) fn settle(&mut self, source: &dyn Source) {
-        self.entries.settle(0, source);
-    }
-
-    pub(super) fn free(&mut self, source: &dyn Source) {
-        self.entries.free(source);
     }
 }
 

@@ -1,28 +1,92 @@
 //! Large objects: each in a segment of its own. A compaction passes them by; here they move down, when that is asked for or
 //! when nothing else makes room.
 //!
+//! A program all of whose objects are known to have less than a brick links none of this: the collector gets here through a pointer
+//! that the first request for more sets.
+//!
 //! ```text
 //!   | small .... |  L1  |      free      |  L2  |   free  |          L2 goes to a lower place that has room for it.
 //! ```
 
+use core::ptr::NonNull;
+
 use super::brick::{self, Forward};
 use super::card;
+use super::collect;
 use super::handle::Kind;
 use super::object;
 use super::plan::holder;
 use super::segment::{Segment, poison, sink};
-use super::space::BRICK;
+use super::space::{BRICK, BRICK_BYTES};
 use super::visit::Task;
 use super::{Collector, give_segment, layout_of};
 use crate::base::granule::{GRANULE, GRANULE_SHIFT};
 use crate::base::shift::shift;
 
+/// Does a step of the work with objects that have a brick or more; the answer is the memory that was asked for, if any.
+///
+/// # Safety
+/// As for what does the step.
+pub(super) type Work = unsafe fn(&mut Collector, Step) -> Option<NonNull<u8>>;
+
+/// What there is to be done.
+pub(super) enum Step {
+    /// Take so many granules in a segment of their own, if that is where so many belong.
+    Allocate(u32),
+    /// Move large objects down.
+    Slide,
+}
+
+/// The one [`Work`] there is.
+unsafe fn work(collector: &mut Collector, step: Step) -> Option<NonNull<u8>> {
+    match step {
+        Step::Allocate(n) => collector.allocate_apart(n),
+        Step::Slide => {
+            // SAFETY: the caller's.
+            unsafe { collector.slide() };
+            None
+        }
+    }
+}
+
 impl Collector {
+    /// Takes note that an object of `bytes` will be asked for. Where the size is known at compile time, this is nothing for less than
+    /// a brick.
+    #[inline(always)]
+    pub(crate) fn expect(&mut self, bytes: usize) {
+        if bytes >= BRICK_BYTES {
+            self.large_work = Some(work);
+        }
+    }
+
+    /// Takes `n` granules in a segment of their own, if that is where so many belong and there is room.
+    #[inline(always)]
+    fn allocate_apart(&mut self, n: u32) -> Option<NonNull<u8>> {
+        if n < self.own.min(self.large) {
+            return None;
+        }
+        let index = self.add_segment(n, n >= self.large)?;
+        self.count(collect::Step::Large);
+        NonNull::new(self.space.at(self.segments.as_slice()[index].start))
+    }
+
     /// Moves large objects that are not pinned to lower places that have room for them. O(live objects), if any moves.
     ///
     /// # Safety
     /// PARKED; all generations were collected just now.
+    #[inline(always)]
     pub(crate) unsafe fn slide_large(&mut self) {
+        if let Some(work) = self.large_work {
+            // SAFETY: the caller's.
+            unsafe { work(self, Step::Slide) };
+        }
+    }
+
+    /// As [`Collector::slide_large`].
+    ///
+    /// # Safety
+    /// The same.
+    unsafe fn slide(&mut self) {
         let segments = self.segments.as_mut_slice();
         self.handles.each(|kind, position| {
             if kind == Kind::Pinned {

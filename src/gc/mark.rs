@@ -46,30 +46,15 @@ impl Collector {
             self.counters.cards = visitor.cards;
             visitor.drain();
             self.rescan(generation, &mut visitor);
-            self.empty_handles(Kind::Weak);
+            self.handles.empty(&self.space, Kind::Weak);
             if let Some(work) = self.finals.work {
                 work(self, Step::Find(generation, &mut visitor));
             }
-            self.empty_handles(Kind::Long);
+            self.handles.empty(&self.space, Kind::Long);
             visitor.task = Task::Sever;
             let died = Collector::care_for_drops(NonNull::from_mut(self), drops::Step::Find(&mut visitor));
             visitor.found || died
         }
-    }
-
-    /// Empties the handles of one kind whose objects are not marked.
-    ///
-    /// # Safety
-    /// As for [`Collector::mark`].
-    #[inline(never)]
-    unsafe fn empty_handles(&mut self, weak: Kind) {
-        let space = self.space;
-        self.handles.each(|kind, position| {
-            // SAFETY: HANDLE: an object lies there.
-            if kind == weak && unsafe { !space.is_live(*position) } {
-                *position = 0;
-            }
-        });
     }
 
     /// Traces all marked objects again until the mark stack has held everything.

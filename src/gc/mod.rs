@@ -63,7 +63,7 @@ pub(crate) mod walk;
 
 use core::alloc::Layout;
 use core::mem::offset_of;
-use core::ptr::NonNull;
+use core::ptr::{self, NonNull};
 
 use crate::base::fill::fill;
 use crate::base::granule::GRANULE;
@@ -80,7 +80,7 @@ use intern::Interned;
 use parking::Parking;
 use plan::Range;
 use segment::Segment;
-use source::Source;
+use source::{Source, StartupLimits};
 use space::{BRICK, BRICK_BYTES, Space};
 use table::{Raw, Table};
 
@@ -141,23 +141,33 @@ pub(crate) struct Collector {
     interned: Interned,
     /// Nothing before the first pin.
     pinning: Option<pins::Work>,
+    /// Nothing before the first object that may be large.
+    large_work: Option<large::Work>,
     observer: Option<NonNull<Observer>>,
     pub(crate) counters: Counters,
 }
 
-/// Tables side by side in a [`Collector`], from `segments` to `stack`.
-const TABLES: usize = 5;
-
-/// Bytes of a value of each.
-static WIDTHS: [usize; TABLES] = {
-    let first = offset_of!(Collector, segments);
-    assert!(offset_of!(Collector, turns) == first + size_of::<Raw>());
-    assert!(offset_of!(Collector, fills) == first + 2 * size_of::<Raw>());
-    assert!(offset_of!(Collector, pins) == first + 3 * size_of::<Raw>());
-    assert!(offset_of!(Collector, stack) == first + 4 * size_of::<Raw>());
-    let (ranges, words) = (Table::<Range>::WIDTH, Table::<u32>::WIDTH);
-    [Table::<Segment>::WIDTH, Table::<Turn>::WIDTH, ranges, ranges, words]
+/// Where the tables lie in a [`Collector`] that collections use, and the bytes of a value of each. Those that there has to be room in
+/// for what a collection writes come first.
+static TABLES: [(u16, u16); 8] = {
+    const fn at(offset: usize, width: usize) -> (u16, u16) {
+        assert!(offset < 1 << 16 && width < 1 << 16);
+        (offset as u16, width as u16)
+    }
+    [
+        at(offset_of!(Collector, segments), Table::<Segment>::WIDTH),
+        at(offset_of!(Collector, turns), Table::<Turn>::WIDTH),
+        at(offset_of!(Collector, fills), Table::<Range>::WIDTH),
+        at(offset_of!(Collector, pins), Table::<Range>::WIDTH),
+        at(offset_of!(Collector, stack), Table::<u32>::WIDTH),
+        at(offset_of!(Collector, handles) + Handles::TABLE, Handles::WIDTH),
+        at(offset_of!(Collector, drops) + Drops::TABLE, Table::<u32>::WIDTH),
+        at(offset_of!(Collector, interned) + Interned::TABLE, Table::<u32>::WIDTH),
+    ]
 };
+
+/// How many of these come first.
+const RESERVED: usize = 4;
 
 impl Collector {
     /// The generation that is all of them.
@@ -199,29 +209,35 @@ impl Collector {
     /// # Safety
     /// The memory is that of one, and nobody uses it.
     unsafe fn init(place: *mut Collector, source: &'static dyn Source, space: Space, granules: u32) {
-        let mut standard = (granules >> SEGMENT_SHIFT).clamp(SEGMENT_MIN, SEGMENT_MAX) / BRICK * BRICK;
-        let mut budget = Budget::new(granules);
-        if let Some(limits) = source.startup_limits() {
-            standard = (limits.segment.min(u32::MAX as usize) / GRANULE) as u32 / BRICK * BRICK;
-            budget.limit_young(limits.young);
-        }
         // SAFETY: the caller's. All fields that are not written below are valid if they are zeros: the context, the observer and
-        // `pinning` are none then, as are limits, and sums and counters are 0.
+        // pointers to work are none then, as are limits, and sums and counters are 0.
         unsafe {
             fill(place.cast(), size_of::<Collector>(), 0);
             (&raw mut (*place).space).write(space);
             (&raw mut (*place).source).write(source);
-            (&raw mut (*place).budget).write(budget);
+            (&raw mut (*place).budget).write(Budget::new(granules));
             Handles::complete(&raw mut (*place).handles);
-            Drops::complete(&raw mut (*place).drops);
             Finals::complete(&raw mut (*place).finals);
-            Interned::complete(&raw mut (*place).interned);
-            let tables = Collector::tables_at(place);
-            (0..TABLES).for_each(|index| Raw::complete(tables.add(index)));
-            (*place).standard = standard;
-            (*place).own = (standard >> OWN_SHIFT).max(OWN_MIN).min(standard / 2);
-            (*place).large = standard + 1;
+            TABLES
+                .iter()
+                .for_each(|(offset, _)| Raw::complete(place.byte_add((*offset).into()).cast()));
+            (*place).set_standard((granules >> SEGMENT_SHIFT).clamp(SEGMENT_MIN, SEGMENT_MAX));
         }
+    }
+
+    /// Makes new segments have so many granules, two bricks or more, and what is larger than them large.
+    #[inline(always)]
+    fn set_standard(&mut self, granules: u32) {
+        let standard = granules / BRICK * BRICK;
+        self.standard = standard;
+        self.own = (standard >> OWN_SHIFT).max(OWN_MIN).min(standard / 2);
+        self.large = standard + 1;
+    }
+
+    /// Begins with these limits.
+    pub(crate) fn start_with(&mut self, limits: StartupLimits) {
+        self.set_standard((limits.segment.min(u32::MAX as usize) / GRANULE) as u32);
+        self.budget.limit_young(limits.young);
     }
 
     /// Gives all memory back, objects and all.
@@ -237,60 +253,58 @@ impl Collector {
             for segment in collector.segments.as_slice() {
                 give_segment(source, &collector.space, segment.start, segment.end);
             }
-            for (index, table) in collector.tables().iter_mut().enumerate() {
-                table.free(WIDTHS[index], source);
-            }
-            collector.handles.free(source);
-            collector.drops.free(source);
-            collector.interned.free(source);
+            collector.each_table(|_, table, width| {
+                table.free(width, source);
+                true
+            });
             collector.space.free(source);
             source.give(place.as_ptr().cast(), Layout::new::<Collector>());
         }
     }
 
-    /// Where the tables lie that the phases of a collection use, as untyped ones.
-    ///
-    /// # Safety
-    /// A collector lies at `place`, or its memory does.
-    unsafe fn tables_at(place: *mut Collector) -> *mut Raw {
-        // SAFETY: the caller's.
-        unsafe { place.byte_add(offset_of!(Collector, segments)).cast() }
+    /// Calls `work` with the index of each of the [`TABLES`], the table and the bytes of a value, as long as it answers yes; tells
+    /// whether it always did.
+    #[inline(always)]
+    fn each_table(&mut self, mut work: impl FnMut(usize, &mut Raw, usize) -> bool) -> bool {
+        let place = ptr::from_mut(self);
+        TABLES.iter().enumerate().all(|(index, (offset, width))| {
+            // SAFETY: a table lies there, which is a raw one, and the exclusive reference to the collector makes this one exclusive.
+            let table = unsafe { &mut *place.byte_add((*offset).into()).cast::<Raw>() };
+            work(index, table, (*width).into())
+        })
     }
 
-    /// These tables. `WIDTHS` proves that they lie side by side.
-    fn tables(&mut self) -> &mut [Raw; TABLES] {
-        // SAFETY: a `Table` is a `Raw`, and the exclusive reference to the collector makes this one exclusive.
-        unsafe { &mut *Collector::tables_at(self).cast() }
-    }
-
-    /// Values that there have to be room for in these, for as many segments and pins.
-    fn table_lens(segments: usize, pins: usize) -> [usize; TABLES] {
-        let (turns, fills) = (plan::most_turns(segments, pins), plan::most_fills(segments, pins));
-        [segments, turns, fills, pins, 0]
+    /// Values that there have to be room for in the first of the tables, for as many segments and pins.
+    fn table_lens(segments: usize, pins: usize) -> [usize; RESERVED] {
+        [
+            segments,
+            plan::most_turns(segments, pins),
+            plan::most_fills(segments, pins),
+            pins,
+        ]
     }
 
     /// Makes room in the tables for as many segments and pins, so that no collection needs memory.
     pub(crate) fn reserve_tables(&mut self, segments: usize, pins: usize) -> bool {
         let source = self.source;
         let lens = Collector::table_lens(segments, pins);
-        let mut tables = self.tables().iter_mut().enumerate();
-        tables.all(|(index, table)| table.reserve(lens[index], WIDTHS[index], source))
+        self.each_table(|index, table, width| index >= RESERVED || table.reserve(lens[index], width, source))
     }
 
     /// Makes tables smaller that are far larger than need be, and moves them down.
     fn settle_tables(&mut self) {
         let source = self.source;
-        self.handles.settle(source);
-        self.drops.settle(source);
-        self.interned.settle(source);
+        self.handles.truncate();
         if let Some(work) = self.finals.work {
             // SAFETY: no phase of a collection is under way.
             unsafe { work(self, Step::Settle) };
         }
         let lens = Collector::table_lens(self.segments.len(), self.handles.pins());
-        for (index, table) in self.tables().iter_mut().enumerate() {
-            table.settle(lens[index], WIDTHS[index], source);
-        }
+        self.each_table(|index, table, width| {
+            table.settle(lens.get(index).copied().unwrap_or(0), width, source);
+            true
+        });
+        self.handles.list_free();
     }
 
     /// The index of the segment that `position` lies in.

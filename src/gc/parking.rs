@@ -23,7 +23,8 @@ use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32, Ordering};
 use super::Collector;
 use super::collect::Ending;
 use super::event::CollectionCause;
-use super::source::{Collection, Notice, Source};
+use super::generation::Generation;
+use super::source::{Collection, How, Notice, Source, StartupLimits};
 
 /// What becomes of an arena.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -151,6 +152,7 @@ impl Parking {
         self.collector.store(collector.as_ptr(), Ordering::Relaxed);
         self.asked.store(Asked::Nothing as u8, Ordering::Relaxed);
         self.pace.store(Pace::Neutral as u8, Ordering::Relaxed);
+        source.tell(Notice::Made(self));
         self.set(Phase::Parked);
         source.enrol(self);
     }
@@ -315,48 +317,64 @@ impl Parking {
         self.is(Phase::Parked)
     }
 
-    /// Claims the collector of a parked arena for [`Parking::collect`]; tells whether that could be.
+    /// Claims the collector of a parked arena for [`Parking::collect_as`]; tells whether that could be.
     pub(crate) fn claim(&self) -> bool {
         self.turn(Phase::Parked, Phase::Claimed)
     }
 
-    /// Collects, and moves what can be moved if that is how it is to end, and ends the claim; tells whether there was a point in it.
+    /// Sets the limits of an arena that was made just now.
+    ///
+    /// # Safety
+    /// [`Notice::Made`] tells of it.
+    pub(crate) unsafe fn start_with(&self, limits: StartupLimits) {
+        // SAFETY: nobody uses the collector yet.
+        unsafe { (*self.collector()).start_with(limits) };
+    }
+
+    /// Collects the generations up to this one as told, and ends the claim; tells whether there was a point in it.
     ///
     /// # Safety
     /// The caller has [claimed](Parking::claim) the collector.
-    pub(crate) unsafe fn collect(&self, generation: u8, ending: Ending, cause: CollectionCause) -> bool {
-        let is_full = generation == Collector::ALL;
-        let is_useful = !is_full || self.stale.load(Ordering::Relaxed);
-        if is_useful {
-            // SAFETY: BRAND: the collector is the caller's by the claim. PARKED: the arena is not entered, so nobody has a token.
-            unsafe {
-                let collector = &mut *self.collector();
-                collector.collect(generation, ending, cause);
-                if is_full && ending == Ending::Compact {
-                    collector.slide_large();
-                }
-            }
-        }
-        if is_full {
-            self.stale.store(false, Ordering::Relaxed);
-        }
+    pub(crate) unsafe fn collect_as(&self, how: How) -> bool {
+        // SAFETY: the caller's.
+        let is_useful = unsafe { (how.collect)(self, how.generation, how.cause) };
         self.set(Phase::Parked);
         is_useful
     }
 
-    /// Collects if a budget is spent or something was asked for, and ends the claim; tells whether it did.
+    /// Collects; everything so that what can be moved is.
     ///
     /// # Safety
-    /// As for [`Parking::collect`].
-    pub(crate) unsafe fn collect_if_due(&self) -> bool {
+    /// As for [`Parking::collect_as`].
+    pub(super) unsafe fn collect(&self, generation: Generation, cause: CollectionCause) -> bool {
+        let is_full = generation == Generation::Old;
+        let is_useful = !is_full || self.stale.load(Ordering::Relaxed);
+        if is_useful {
+            let ending = if is_full { Ending::Compact } else { Ending::Decide };
+            // SAFETY: BRAND: the collector is the caller's by the claim. PARKED: the arena is not entered, so nobody has a token.
+            unsafe {
+                let collector = &mut *self.collector();
+                collector.collect(generation as u8, ending, cause);
+                if is_full {
+                    collector.slide_large();
+                    self.stale.store(false, Ordering::Relaxed);
+                }
+            }
+        }
+        is_useful
+    }
+
+    /// Collects if a budget is spent or something was asked for; tells whether it did.
+    ///
+    /// # Safety
+    /// As for [`Parking::collect_as`].
+    pub(super) unsafe fn collect_if_due(&self, _: Generation, _: CollectionCause) -> bool {
         // SAFETY: as in `collect`.
-        let is_due = unsafe {
+        unsafe {
             let collector = &mut *self.collector();
             let before = collector.counters.total();
             collector.safe_point();
             collector.counters.total() != before
-        };
-        self.set(Phase::Parked);
-        is_due
+        }
     }
 }

@@ -102,7 +102,7 @@ impl Collector {
     /// Takes a segment of at least `n` granules from the far end of the heap's span, for pinned objects, or for a single one.
     fn add_last_segment(&mut self, n: u32, is_large: bool) -> Option<usize> {
         let granules = n.checked_next_multiple_of(BRICK)?;
-        if !self.limits.admit(self.held, granules) {
+        if !self.admits(granules) {
             return None;
         }
         let block = self.source.take(Collector::segment_layout(granules)?, Some(End::LAST));

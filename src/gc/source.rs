@@ -15,6 +15,8 @@ use crate::region::End;
 #[derive(Clone, Copy)]
 #[doc(hidden)]
 pub enum Notice<'a> {
+    /// It was made just now, and is not used yet.
+    Made(&'a Parking),
     /// It waits for somebody who collects it.
     Waiting,
     /// A collection begins.
@@ -41,11 +43,32 @@ pub enum Notice<'a> {
 /// How a parked arena is to be collected.
 #[derive(Clone, Copy)]
 #[doc(hidden)]
-pub enum How {
+pub struct How {
+    // A pointer, so that who never collects what is due does not link that.
+    pub(super) collect: unsafe fn(&Parking, Generation, CollectionCause) -> bool,
+    pub(super) generation: Generation,
+    pub(super) cause: CollectionCause,
+}
+
+impl How {
     /// If a budget is spent.
-    Due,
+    pub(crate) const DUE: How = How {
+        collect: Parking::collect_if_due,
+        generation: Generation::Old,
+        cause: CollectionCause::Budget,
+    };
+
+    /// For a request of the native heap, or of another arena.
+    pub(crate) const FOR_NATIVE: How = How::now(Generation::Old, CollectionCause::Native);
+
     /// In any case.
-    Now(Generation, CollectionCause),
+    pub(crate) const fn now(generation: Generation, cause: CollectionCause) -> How {
+        How {
+            collect: Parking::collect,
+            generation,
+            cause,
+        }
+    }
 }
 
 /// What holds for arenas that are made from now on, in bytes.
@@ -116,10 +139,6 @@ pub unsafe trait Source {
     /// Hears of something; the answer is to what was asked, if anything.
     #[doc(hidden)]
     fn tell(&self, notice: Notice<'_>) -> bool;
-
-    /// What the host has set for new arenas.
-    #[doc(hidden)]
-    fn startup_limits(&self) -> Option<StartupLimits>;
 
     /// The same memory, for requests of this criticality; nothing if there is no memory for the door itself.
     #[doc(hidden)]

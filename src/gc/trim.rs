@@ -27,12 +27,12 @@ impl Collector {
     /// All generations are condemned, and what lives is marked.
     pub(super) unsafe fn widen(&mut self) {
         let (space, source) = (self.space, self.source);
-        let segments = self.segments.as_mut_slice();
-        for index in 1..segments.len() {
-            let end = segments[index].start;
-            let segment = &mut segments[index - 1];
-            let more = (end - segment.end) as usize * GRANULE;
-            let is_within = self.limits.admit(self.held, (more / GRANULE) as u32);
+        for index in 1..self.segments.len() {
+            let end = self.segments.as_slice()[index].start;
+            let granules = end - self.segments.as_slice()[index - 1].end;
+            let is_within = self.admits(granules);
+            let segment = &mut self.segments.as_mut_slice()[index - 1];
+            let more = granules as usize * GRANULE;
             if more == 0 || !is_within || !segment.is_compactable(OLDEST) {
                 continue;
             }
@@ -42,7 +42,7 @@ impl Collector {
                 if source.extend(space.at(segment.start), layout_of(segment.granules()), more) {
                     segment.end = end;
                     let added = Segment {
-                        start: end - (more / GRANULE) as u32,
+                        start: end - granules,
                         ..*segment
                     };
                     space.clear_live(added.start, end);

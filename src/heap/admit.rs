@@ -64,7 +64,7 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
             // SAFETY: `enter_all` holds all locks, and this is the only reference to a context meanwhile.
             let context = unsafe { &mut *slot.context.get() };
             let common = shared.pool.lower_floor(floor, idle - context.idle());
-            let block = work(context, shared);
+            let block = work.attempt(context, shared);
             shared.pool.set_floor(common);
             if core::mem::take(&mut shared.is_doubtful) {
                 shared.observe(all.idle());

@@ -8,23 +8,23 @@
 //!
 //! An arena that is entered can't be collected by others; it is asked to do so itself at its next safe point.
 
+use core::alloc::Layout;
 use core::cell::Cell;
 use core::ptr;
 use core::sync::atomic::Ordering;
 
 use lock_api::RawMutex;
 
-use super::rescue::{Request, Rescue};
+use super::rescue::{Rescuer, Work};
 use super::{Heap, Shared};
 use crate::base::core_id::CoreId;
 use crate::base::criticality::Criticality;
-use crate::base::granule::GRANULE;
 use crate::gc::Collector;
-use crate::gc::collect::Ending;
 use crate::gc::event::CollectionCause;
 use crate::gc::generation::Generation;
 use crate::gc::parking::{Asked, Pace, Parking};
 use crate::gc::source::{How, Notice};
+use crate::native::context::Context;
 
 /// What [`Heap::collect`] did.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -42,7 +42,7 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
         self.enter_first(|_, shared| {
             arena.next.store(shared.arenas.cast_mut(), Ordering::Relaxed);
             shared.arenas = arena;
-            shared.rescuer = Some(Self::RESCUER);
+            shared.rescuer = shared.rescuer.or(Some(Self::BY_ARENAS));
             if shared.pace != Pace::Neutral {
                 arena.set_pace(shared.pace);
             }
@@ -77,34 +77,17 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
                 });
                 false
             }
-            Notice::Stuck { bytes, progress } => {
-                let mut rescue = Rescue::from_numbers(progress.get());
-                let request = Request {
-                    bytes: bytes.max(1),
-                    align: GRANULE,
-                    criticality: criticality.unwrap_or_else(|| self.enter_first(|_, shared| shared.criticality())),
-                };
-                let may_go_on = self.take_measure(&mut rescue, request);
-                progress.set(rescue.to_numbers());
-                may_go_on
-            }
             Notice::CollectNext { how, progress } => {
                 let mut index = progress.get();
                 let is_done = self.collect_next(&mut index, how);
                 progress.set(index);
                 is_done
             }
-            Notice::Settled => {
-                self.settle();
-                false
-            }
-            Notice::Waiting | Notice::Begin(_) | Notice::End(_) => {
-                let run = self.enter_first(|_, shared| shared.side_if_any().and_then(|side| side.run));
-                if let Some(run) = run {
-                    // SAFETY: it was set for this heap; no lock is held here.
-                    unsafe { run(ptr::from_ref(self).cast(), notice) };
-                }
-                false
+            _ => {
+                let rescuer = self.enter_first(|_, shared| shared.rescuer);
+                // SAFETY: it is set for this heap only; no lock is held here.
+                rescuer
+                    .is_some_and(|rescuer| unsafe { (rescuer.hear)(ptr::from_ref(self).cast(), notice, criticality) })
             }
         }
     }
@@ -122,16 +105,7 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
             });
             let Some(arena) = claimed else { return false };
             // SAFETY: it was claimed just now.
-            let is_useful = unsafe {
-                match how {
-                    How::Due => arena.collect_if_due(),
-                    How::Now(generation, cause) => {
-                        let is_full = generation == Generation::Old;
-                        let ending = if is_full { Ending::Compact } else { Ending::Decide };
-                        arena.collect(generation as u8, ending, cause)
-                    }
-                }
-            };
+            let is_useful = unsafe { arena.collect_as(how) };
             if is_useful {
                 return true;
             }
@@ -145,6 +119,63 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
         let is_done = source.is_some_and(|source| source.tell(Notice::CollectNext { how, progress: &cell }));
         *progress = cell.get();
         is_done
+    }
+
+    /// What can be done for a request where there are arenas, but no host's side.
+    const BY_ARENAS: &'static Rescuer = &Rescuer {
+        serve: Self::serve_collecting,
+        enlarge: Self::enlarge_collecting,
+        take: None,
+        hear: Self::hear_stuck,
+    };
+
+    /// # Safety
+    /// The pointer is that of a heap of this type; no lock is held.
+    unsafe fn serve_collecting(heap: *const (), layout: Layout) -> *mut u8 {
+        // SAFETY: the caller's.
+        let heap = unsafe { &*heap.cast::<Self>() };
+        let mut attempt = |context: &mut Context, shared: &mut Shared| shared.take(context, layout);
+        heap.collect_for(layout, &mut attempt)
+    }
+
+    /// # Safety
+    /// The pointer is that of a heap of this type; no lock is held. The rest as for [`Heap::move_rescued`].
+    unsafe fn enlarge_collecting(heap: *const (), block: *mut u8, old: Layout, new_size: usize) -> *mut u8 {
+        // SAFETY: the caller's.
+        unsafe {
+            let heap = &*heap.cast::<Self>();
+            heap.move_rescued(block, old, new_size, |layout, attempt| {
+                heap.collect_for(layout, attempt)
+            })
+        }
+    }
+
+    /// # Safety
+    /// The pointer is that of a heap of this type; no lock is held.
+    unsafe fn hear_stuck(heap: *const (), notice: Notice<'_>, _: Option<Criticality>) -> bool {
+        // SAFETY: the caller's.
+        let heap = unsafe { &*heap.cast::<Self>() };
+        let Notice::Stuck { progress, .. } = notice else {
+            return false;
+        };
+        let [measure, mut index] = progress.get();
+        let may_go_on = heap.collect_next(&mut index, How::FOR_NATIVE);
+        progress.set([measure, index]);
+        may_go_on
+    }
+
+    /// Attempts something that needs memory of this layout, and for which there was no room, after the collection of one parked arena
+    /// after the other.
+    fn collect_for(&self, layout: Layout, work: Work<'_>) -> *mut u8 {
+        let mut progress = 0;
+        while !C::in_interrupt() && self.collect_next(&mut progress, How::FOR_NATIVE) {
+            let block = self.run(ptr::null_mut(), |context, shared| work.attempt(context, shared));
+            if !block.is_null() {
+                return block;
+            }
+        }
+        self.enter(|context, shared| shared.fail(context, layout.size()));
+        ptr::null_mut()
     }
 
     /// Asks the arenas that cannot be collected now to do it themselves; tells how many there are.
@@ -179,7 +210,7 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
             result.asked = self.ask_arenas();
         }
         let mut progress = 0;
-        while self.collect_next(&mut progress, How::Now(generation, cause)) {
+        while self.collect_next(&mut progress, How::now(generation, cause)) {
             result.collected += 1;
         }
         if generation == Generation::Old {

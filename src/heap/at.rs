@@ -12,7 +12,7 @@ use crate::base::core_id::CoreId;
 use crate::base::criticality::Criticality;
 use crate::base::granule::granules;
 use crate::gc::parking::Parking;
-use crate::gc::source::{Notice, Source, StartupLimits};
+use crate::gc::source::{Notice, Source};
 use crate::region::End;
 
 /// A heap whose requests are of one criticality, made by [`Heap::at`]. Blocks are the heap's, so they can be freed there as well.
@@ -128,7 +128,9 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> HeapAt<'_, L, C, CONTEXTS> {
                 new_block
             });
             if new_block.is_null() {
-                return heap.move_rescued(&mut rescue, block, old, new.size(), Some(criticality));
+                return heap.move_rescued(block, old, new.size(), |layout, attempt| {
+                    heap.rescue_with(&mut rescue, layout, Some(criticality), attempt)
+                });
             }
             if new_block != block {
                 ptr::copy_nonoverlapping(block, new_block, old.size());
@@ -193,10 +195,6 @@ unsafe impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Source for HeapAt<'st
 
     fn tell(&self, notice: Notice<'_>) -> bool {
         self.heap.hear(notice, Some(self.criticality))
-    }
-
-    fn startup_limits(&self) -> Option<StartupLimits> {
-        self.heap.startup_limits()
     }
 
     fn door(&'static self, criticality: Criticality) -> Option<&'static dyn Source> {

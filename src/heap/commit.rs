@@ -116,7 +116,7 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
         self.enter_all(|all, shared| {
             // SAFETY: the reservation is this heap's for good, and committed as far as the geometry says.
             unsafe { shared.claim(all, start.as_ptr(), &geometry, contents == Contents::Zeroed)? };
-            if let Some(side) = shared.side(all.first(), Self::RESCUER) {
+            if let Some(side) = shared.side(all.first(), Self::BY_ALL) {
                 side.hosting = Some(hosting);
                 side.follow = has_load.then_some(Self::follow as Follow);
                 side.arm(Measure::Commit, commit::<L, C, CONTEXTS>);

@@ -80,7 +80,7 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
             shared.side_if_any().and_then(|side| side.needs)
         });
         let _ = self.poll();
-        let (how, mut progress) = (How::Now(Generation::Old, CollectionCause::Pressure), 0);
+        let (how, mut progress) = (How::now(Generation::Old, CollectionCause::Pressure), 0);
         while self.collect_next_of(&mut progress, how) {}
         hook.is_some_and(|hook| hook(bytes)) || in_use() < before
     }

@@ -103,7 +103,7 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
             }
         }
         self.enter(|context, shared| {
-            let side = shared.side(context, Self::RESCUER).ok_or(StartupError::OutOfMemory)?;
+            let side = shared.side(context, Self::BY_ALL).ok_or(StartupError::OutOfMemory)?;
             if side.limits.is_some() {
                 return Err(StartupError::AlreadySet);
             }

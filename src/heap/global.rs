@@ -5,10 +5,9 @@ use core::ptr;
 
 use lock_api::RawMutex;
 
-use super::rescue::Rescue;
+use super::rescue::Work;
 use super::{Heap, Shared};
 use crate::base::core_id::CoreId;
-use crate::base::criticality::Criticality;
 use crate::base::granule::{GRANULE, granules};
 use crate::native::context::Context;
 
@@ -192,8 +191,8 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
 }
 
 impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
-    /// Makes the block larger, for which there was no room, if a measure makes some, or the criticality permits it; else null,
-    /// and it is as it was. The criticality is the heap's default if there is none.
+    /// Makes the block larger, for which there was no room, if `rescue` makes some, which is given the new layout and what to attempt;
+    /// else null, and it is as it was.
     ///
     /// # Safety
     /// As for [`GlobalAlloc::realloc`]; the block is to grow.
@@ -202,11 +201,10 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
     #[cfg_attr(terrace_small, inline(always))]
     pub(super) unsafe fn move_rescued(
         &self,
-        rescue: &mut Rescue,
         block: *mut u8,
         old: Layout,
         new_size: usize,
-        criticality: Option<Criticality>,
+        rescue: impl FnOnce(Layout, Work<'_>) -> *mut u8,
     ) -> *mut u8 {
         let (n, wanted, mut joined) = (granules(old.size()), granules(new_size), 0);
         // SAFETY: the caller's block is one of this heap, with this layout.
@@ -227,7 +225,7 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
         let Ok(layout) = Layout::from_size_align(new_size, old.align()) else {
             return ptr::null_mut();
         };
-        let new_block = self.rescue_with(rescue, layout, criticality, &mut attempt);
+        let new_block = rescue(layout, &mut attempt);
         // SAFETY: the caller's. What was joined starts at the new block, and holds the old one; any other new block is larger,
         // and apart from it, unless it is the old one.
         unsafe {

@@ -105,7 +105,7 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
     ) -> Result<(), HandlerError> {
         let handler = Handler::new(trigger, types, function, data);
         self.enter(|context, shared| {
-            let side = shared.side(context, Self::RESCUER).ok_or(HandlerError::OutOfMemory)?;
+            let side = shared.side(context, Self::BY_ALL).ok_or(HandlerError::OutOfMemory)?;
             side.handlers.add(handler)?;
             side.run = Some(Self::run_around);
             Ok(())
@@ -136,7 +136,7 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
     /// `OutOfMemory`: the first call takes a block of the heap.
     pub fn set_gc_hooks(&self, hooks: Option<&'static dyn GcHooks>) -> Result<(), HandlerError> {
         self.enter(|context, shared| {
-            let side = shared.side(context, Self::RESCUER).ok_or(HandlerError::OutOfMemory)?;
+            let side = shared.side(context, Self::BY_ALL).ok_or(HandlerError::OutOfMemory)?;
             side.hooks = hooks;
             side.run = Some(Self::run_around);
             Ok(())

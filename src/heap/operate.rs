@@ -163,8 +163,7 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
             if CONTEXTS > 1 && shared.is_doubtful {
                 self.confirm(slot, shared);
             }
-            self.unlock_shared();
-            slot.lock.unlock();
+            self.unlock_slot(slot);
             result
         }
     }
@@ -203,9 +202,28 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
     #[inline(always)]
     pub(super) fn enter<R>(&self, work: impl FnOnce(&mut Context, &mut Shared) -> R) -> R {
         let slot = self.slot();
-        slot.lock.lock();
+        self.lock_slot(slot);
         // SAFETY: locked in the line above.
         unsafe { self.with_shared(slot, work) }
+    }
+
+    /// Locks a slot, and the shared part with it.
+    #[cfg_attr(not(terrace_small), inline(always))]
+    #[cfg_attr(terrace_small, inline(never))]
+    pub(super) fn lock_slot(&self, slot: &Slot<L>) {
+        slot.lock.lock();
+    }
+
+    /// # Safety
+    /// locked
+    #[cfg_attr(not(terrace_small), inline(always))]
+    #[cfg_attr(terrace_small, inline(never))]
+    pub(super) unsafe fn unlock_slot(&self, slot: &Slot<L>) {
+        // SAFETY: x
+        unsafe {
+            self.unlock_shared();
+            slot.lock.unlock();
+        }
     }
 }
 

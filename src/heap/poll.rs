@@ -195,8 +195,8 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
     fn poll_collections(&self, poll: &mut Poll) -> bool {
         let (is_asked, is_due) = self.enter(|_, shared| (shared.is_collecting, shared.is_due));
         let hows = [
-            (is_asked, How::Now(Generation::Old, CollectionCause::Pressure)),
-            (is_due, How::Due),
+            (is_asked, How::now(Generation::Old, CollectionCause::Pressure)),
+            (is_due, How::DUE),
         ];
         for (_, how) in hows.into_iter().filter(|(is_wanted, _)| *is_wanted) {
             let mut progress = 0;

@@ -18,9 +18,7 @@ use super::{Heap, Shared};
 use crate::base::core_id::CoreId;
 use crate::base::criticality::Criticality;
 use crate::base::granule::GRANULE;
-use crate::gc::event::CollectionCause;
-use crate::gc::generation::Generation;
-use crate::gc::source::How;
+use crate::gc::source::{How, Notice};
 use crate::native::context::Context;
 
 /// What can be done, in the order in which it is.
@@ -69,17 +67,37 @@ pub(super) struct Rescue {
 }
 
 /// Makes one attempt to serve a request, under the locks, also while a GC handler runs; null if there is no room.
-pub(super) type Work<'a> = &'a mut dyn FnMut(&mut Context, &mut Shared) -> *mut u8;
+pub(super) type Work<'a> = &'a mut dyn Attempt;
+
+/// As `FnMut`, but a table of its functions has no second copy of the closure for a call by value.
+pub(super) trait Attempt {
+    fn attempt(&mut self, context: &mut Context, shared: &mut Shared) -> *mut u8;
+}
+
+impl<F: FnMut(&mut Context, &mut Shared) -> *mut u8> Attempt for F {
+    fn attempt(&mut self, context: &mut Context, shared: &mut Shared) -> *mut u8 {
+        self(context, shared)
+    }
+}
 
 /// The ways to rescue a request, for one type of heap; reached through a pointer, which is there as soon as there is anything that
-/// can be done: a program without such things does not link it.
+/// can be done: a program without such things does not link it. There are two, [`Heap::BY_ARENAS`] as long as there are arenas but
+/// no host's side, and [`Heap::BY_ALL`] from then on.
 ///
 /// # Safety
 /// The pointer is that of a heap of this type; no lock is held. The rest as for the methods of these names.
 pub(super) struct Rescuer {
-    serve: unsafe fn(heap: *const (), layout: Layout) -> *mut u8,
-    enlarge: unsafe fn(heap: *const (), block: *mut u8, old: Layout, new_size: usize) -> *mut u8,
+    pub serve: unsafe fn(heap: *const (), layout: Layout) -> *mut u8,
+    pub enlarge: unsafe fn(heap: *const (), block: *mut u8, old: Layout, new_size: usize) -> *mut u8,
+    /// What an arena's request needs beyond one attempt; nothing if that is all there is.
+    pub take: Option<TakeForArena>,
+    /// Hears what [`Heap::hear`] does not know what to do with.
+    pub hear: unsafe fn(heap: *const (), notice: Notice<'_>, criticality: Option<Criticality>) -> bool,
 }
+
+/// See [`Rescuer::take`]; null if there is no room.
+pub(super) type TakeForArena =
+    unsafe fn(heap: *const (), layout: Layout, criticality: Option<Criticality>, work: Work<'_>) -> *mut u8;
 
 impl Rescue {
     /// As two numbers, for whoever keeps it in another layer.
@@ -122,13 +140,14 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
             }
             (rescue.measure, rescue.progress) = (rescue.measure + 1, 0);
         }
-        let how = How::Now(Generation::Old, CollectionCause::Native);
-        self.collect_next_of(&mut rescue.progress, how)
+        self.collect_next_of(&mut rescue.progress, How::FOR_NATIVE)
     }
 
-    pub(super) const RESCUER: &'static Rescuer = &Rescuer {
+    pub(super) const BY_ALL: &'static Rescuer = &Rescuer {
         serve: Self::serve_rescued,
         enlarge: Self::enlarge_rescued,
+        take: Some(Self::take_rescued),
+        hear: Self::hear_all,
     };
 
     fn rescuer(&self) -> Option<&'static Rescuer> {
@@ -156,6 +175,89 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
         heap.rescue_with(&mut Rescue::default(), layout, None, &mut attempt)
     }
 
+    /// A block for an arena's request, for which one attempt has found no room: as the criticality permits, and after the host has
+    /// given more.
+    ///
+    /// # Safety
+    /// The pointer is that of a heap of this type; no lock is held.
+    unsafe fn take_rescued(
+        heap: *const (),
+        layout: Layout,
+        criticality: Option<Criticality>,
+        work: Work<'_>,
+    ) -> *mut u8 {
+        // SAFETY: the caller's.
+        let heap = unsafe { &*heap.cast::<Self>() };
+        let mut progress = 0;
+        loop {
+            let (admit, default, commit) = heap.enter_first(|_, shared| {
+                let admit = shared.admit().filter(|_| shared.pool.has_floor());
+                (admit, shared.criticality(), shared.measure(Measure::Commit))
+            });
+            let request = Request::new(layout, criticality.unwrap_or(default));
+            let mut block = ptr::null_mut();
+            if let Some(admit) = admit {
+                let trial = Trial {
+                    rescue: &mut Rescue::default(),
+                    request,
+                    is_arena: true,
+                    work,
+                };
+                // SAFETY: it is this heap's; no lock is held here.
+                block = unsafe { admit(ptr::from_ref(heap).cast(), trial) };
+            }
+            if !block.is_null() || !heap.take_step(commit, request, &mut progress) {
+                return block;
+            }
+            block = heap.enter_first(|context, shared| work.attempt(context, shared));
+            if !block.is_null() {
+                return block;
+            }
+        }
+    }
+
+    /// Hears what an arena tells, whose requests are of this criticality, or of the heap's default.
+    ///
+    /// # Safety
+    /// The pointer is that of a heap of this type; no lock is held.
+    unsafe fn hear_all(heap: *const (), notice: Notice<'_>, criticality: Option<Criticality>) -> bool {
+        // SAFETY: the caller's.
+        let heap = unsafe { &*heap.cast::<Self>() };
+        match notice {
+            Notice::Stuck { bytes, progress } => {
+                let mut rescue = Rescue::from_numbers(progress.get());
+                let request = Request {
+                    bytes: bytes.max(1),
+                    align: GRANULE,
+                    criticality: criticality.unwrap_or_else(|| heap.enter_first(|_, shared| shared.criticality())),
+                };
+                let may_go_on = heap.take_measure(&mut rescue, request);
+                progress.set(rescue.to_numbers());
+                may_go_on
+            }
+            Notice::Made(arena) => {
+                let limits = heap.enter_first(|_, shared| shared.side_if_any().and_then(|side| side.limits));
+                if let Some(limits) = limits {
+                    // SAFETY: it is told of.
+                    unsafe { arena.start_with(limits) };
+                }
+                false
+            }
+            Notice::Settled => {
+                heap.settle();
+                false
+            }
+            _ => {
+                let run = heap.enter_first(|_, shared| shared.side_if_any().and_then(|side| side.run));
+                if let Some(run) = run {
+                    // SAFETY: it was set for this heap; no lock is held here.
+                    unsafe { run(ptr::from_ref(heap).cast(), notice) };
+                }
+                false
+            }
+        }
+    }
+
     /// As [`Heap::move_rescued`], of the heap's default criticality.
     ///
     /// # Safety
@@ -177,7 +279,9 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
         // SAFETY: the caller's.
         unsafe {
             let heap = &*heap.cast::<Self>();
-            heap.move_rescued(&mut Rescue::default(), block, old, new_size, None)
+            heap.move_rescued(block, old, new_size, |layout, attempt| {
+                heap.rescue_with(&mut Rescue::default(), layout, None, attempt)
+            })
         }
     }
 
@@ -241,7 +345,7 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
                 // SAFETY: it is this heap's; no lock is held here.
                 unsafe { admit(ptr::from_ref(self).cast(), trial) }
             }
-            None => self.run(ptr::null_mut(), work),
+            None => self.run(ptr::null_mut(), |context, shared| work.attempt(context, shared)),
         }
     }
 

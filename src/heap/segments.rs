@@ -9,15 +9,13 @@ use core::ptr::{self, NonNull};
 
 use lock_api::RawMutex;
 
-use super::admit::Trial;
 use super::at::HeapAt;
-use super::rescue::{Measure, Request, Rescue};
 use super::{Heap, Shared};
 use crate::base::core_id::CoreId;
 use crate::base::criticality::Criticality;
 use crate::base::granule::{GRANULE_SHIFT, granules};
 use crate::gc::parking::Parking;
-use crate::gc::source::{Notice, Source, StartupLimits};
+use crate::gc::source::{Notice, Source};
 use crate::native::context::Context;
 use crate::region::End;
 
@@ -25,7 +23,7 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
     /// Runs `work` with the first context and the shared part.
     pub(super) fn enter_first<R>(&self, work: impl FnOnce(&mut Context, &mut Shared) -> R) -> R {
         let slot = &self.slots[0];
-        slot.lock.lock();
+        self.lock_slot(slot);
         // SAFETY: locked in the line above.
         unsafe { self.with_shared(slot, work) }
     }
@@ -34,36 +32,16 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
 impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
     /// As [`Source::take`], as a request of this criticality, or of the heap's default.
     pub(super) fn take_at(&self, layout: Layout, end: Option<End>, criticality: Option<Criticality>) -> *mut u8 {
-        let attempt = |context: &mut Context, shared: &mut Shared| {
-            let block = shared.serve_arena(context, layout, end);
-            if !block.is_null() {
-                return block;
-            }
-            // What lies idle may be all that parts the free memory.
-            shared.pool.flush(context);
-            shared.serve_arena(context, layout, end)
-        };
-        let mut progress = 0;
-        loop {
-            let (mut block, admit, default, commit) = self.enter_first(|context, shared| {
-                let block = attempt(context, shared);
-                let admit = shared.admit().filter(|_| block.is_null() && shared.pool.has_floor());
-                (block, admit, shared.criticality(), shared.measure(Measure::Commit))
-            });
-            let request = Request::new(layout, criticality.unwrap_or(default));
-            if let Some(admit) = admit {
-                let trial = Trial {
-                    rescue: &mut Rescue::default(),
-                    request,
-                    is_arena: true,
-                    work: &mut { attempt },
-                };
-                // SAFETY: it is this heap's; no lock is held here.
-                block = unsafe { admit(ptr::from_ref(self).cast(), trial) };
-            }
-            if !block.is_null() || !self.take_step(commit, request, &mut progress) {
-                return block;
-            }
+        let mut attempt = |context: &mut Context, shared: &mut Shared| shared.serve_arena(context, layout, end);
+        let (block, take) = self.enter_first(|context, shared| {
+            let block = attempt(context, shared);
+            let rescuer = shared.rescuer.filter(|_| block.is_null());
+            (block, rescuer.and_then(|rescuer| rescuer.take))
+        });
+        match take {
+            // SAFETY: it is set for this heap only; no lock is held here.
+            Some(take) => unsafe { take(ptr::from_ref(self).cast(), layout, criticality, &mut attempt) },
+            None => block,
         }
     }
 }
@@ -93,29 +71,38 @@ impl Shared {
         Some(doors)
     }
 
-    /// A block of the first span; null if there is none.
+    /// A block of the first span; null if there is none, also when nothing lies idle.
     fn serve_arena(&mut self, context: &mut Context, layout: Layout, end: Option<End>) -> *mut u8 {
-        let (n, mut block) = (granules(layout.size()), ptr::null_mut());
-        if let Some(end) = end
-            && !self.pool.falls_short(context, n)
-        {
-            block = self.pool.allocate_at(context, end, n, layout.align());
-        }
-        if block.is_null() {
-            block = self.serve_quietly(context, layout.size(), layout.align());
-        } else {
-            self.account(context);
-        }
-        if block.is_null() || self.pool.region.contains(block as usize) {
-            if cfg!(feature = "check") {
-                // SAFETY: the pool handed the block, if there is one, out just now, for this layout, which is not empty.
-                unsafe { self.note_taken(block, layout) };
+        let n = granules(layout.size());
+        for is_last in [false, true] {
+            let mut block = ptr::null_mut();
+            if let Some(end) = end
+                && !self.pool.falls_short(context, n)
+            {
+                block = self.pool.allocate_at(context, end, n, layout.align());
+                self.account(context);
             }
-            self.managed += if block.is_null() { 0 } else { n };
-            return block;
+            if block.is_null() {
+                block = self.serve_quietly(context, layout.size(), layout.align());
+            }
+            if self.pool.region.contains(block as usize) {
+                if cfg!(feature = "check") {
+                    // SAFETY: the pool handed the block out just now, for this layout, which is not empty.
+                    unsafe { self.note_taken(block, layout) };
+                }
+                self.managed += n;
+                return block;
+            }
+            if !block.is_null() {
+                // SAFETY: the block was handed out just now, and nobody has it.
+                unsafe { self.release(context, block, n) };
+            }
+            if is_last {
+                break;
+            }
+            // What lies idle may be all that parts the free memory.
+            self.pool.flush(context);
         }
-        // SAFETY: the block was handed out just now, and nobody has it.
-        unsafe { self.release(context, block, n) };
         ptr::null_mut()
     }
 }
@@ -168,10 +155,6 @@ unsafe impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Source for Heap<L, C,
         self.hear(notice, None)
     }
 
-    fn startup_limits(&self) -> Option<StartupLimits> {
-        self.enter_first(|_, shared| shared.side_if_any().and_then(|side| side.limits))
-    }
-
     unsafe fn extend(&self, block: *mut u8, layout: Layout, more: usize) -> bool {
         let size = layout.size() + more;
         self.enter_first(|context, shared| {
@@ -197,7 +180,7 @@ unsafe impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Source for Heap<L, C,
 
     fn door(&'static self, criticality: Criticality) -> Option<&'static dyn Source> {
         self.enter_first(|context, shared| {
-            shared.side(context, Self::RESCUER)?;
+            shared.side(context, Self::BY_ALL)?;
             let doors = match shared.side_if_any()?.doors {
                 Some(doors) => doors.cast::<Doors<L, C, CONTEXTS>>(),
                 None => shared.make_doors(context, self)?,

@@ -112,7 +112,7 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
         self.enter(|context, shared| {
             let requested = size_of::<Side>();
             shared
-                .side(context, Self::RESCUER)
+                .side(context, Self::BY_ALL)
                 .map(work)
                 .ok_or(OutOfMemory { requested })
         })

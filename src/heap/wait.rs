@@ -70,7 +70,7 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
     /// ```
     pub fn low_memory(&self) -> Result<WhenLow<'_, L, C, CONTEXTS>, WaitError> {
         self.enter(|context, shared| {
-            let side = shared.side(context, Self::RESCUER).ok_or(WaitError::OutOfMemory)?;
+            let side = shared.side(context, Self::BY_ALL).ok_or(WaitError::OutOfMemory)?;
             let seen = side.told_count;
             let place = side.wakers.take().ok_or(WaitError::Full { capacity: WAITERS })?;
             Ok(WhenLow {

@@ -83,7 +83,7 @@ impl<A: Brand> Cx<A> {
     /// There is no room, even after a full collection.
     pub fn intern(&mut self, text: &str) -> Result<Root<str, A>, OutOfMemory> {
         // SAFETY: PARKED: the exclusive borrow of the token has ended all references to objects.
-        if !unsafe { self.collector_mut().reserve_entries(false) } {
+        if !unsafe { self.collector_mut().reserve_handle() } {
             return Err(OutOfMemory { requested: 0 });
         }
         // SAFETY: there is room, just made.
