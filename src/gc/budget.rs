@@ -44,7 +44,8 @@ pub(crate) struct Budget {
     pub(super) young: usize,
     /// As many of them, by the pace that the host has set.
     pub(super) due: usize,
-    pace: Pace,
+    /// Halves of them that are due, see [`Pace`].
+    pace: u8,
     /// The bounds of `young`; they are equal where the program has set it.
     least: usize,
     most: usize,
@@ -61,7 +62,7 @@ impl Budget {
         Budget {
             young,
             due: young,
-            pace: Pace::Neutral,
+            pace: Pace::halves(Pace::Neutral as u8),
             least: (young / GROWTH).max(BUDGET_MIN / GRANULE),
             most: (young * GROWTH).min(granules / 4).max(young),
             survived: 0,
@@ -84,18 +85,14 @@ impl Budget {
         self.follow();
     }
 
-    /// Sets how soon collections are due.
-    pub(super) fn set_pace(&mut self, pace: Pace) {
+    /// Sets how soon collections are due, in halves of the budget.
+    pub(super) fn set_pace(&mut self, pace: u8) {
         self.pace = pace;
         self.follow();
     }
 
     fn follow(&mut self) {
-        self.due = match self.pace {
-            Pace::Neutral => self.young,
-            Pace::Often => (self.young / 2).max(1),
-            Pace::Seldom => 2 * self.young,
-        };
+        self.due = (self.young * usize::from(self.pace) / 2).max(1);
     }
 
     /// Makes generation 2 due when a collection is.

@@ -1,6 +1,5 @@
 //! The driver: one collection, phase by phase, and when there is one.
 
-use core::cell::Cell;
 use core::ptr::NonNull;
 
 use super::budget::Survival;
@@ -10,7 +9,7 @@ use super::generation::Generation;
 use super::object;
 use super::pins;
 use super::segment::OLDEST;
-use super::source::{Collection, Notice};
+use super::source::{Collection, How, Notice};
 use super::{Collector, give_segment};
 use crate::base::granule::{GRANULE, GRANULE_SHIFT};
 
@@ -349,9 +348,9 @@ impl Collector {
             ending: Ending::Decide,
             cause: CollectionCause::Budget,
         };
-        let seen = Cell::new(self.load_seen);
-        if self.source.tell(Notice::IsLoaded { seen: &seen }) {
-            self.load_seen = seen.get();
+        let load = self.source.tell(Notice::IsLoaded);
+        if load != 0 && load != self.load_seen {
+            self.load_seen = load;
             (order.generation, order.cause) = (OLDEST, CollectionCause::Load);
         }
         order
@@ -366,11 +365,9 @@ impl Collector {
     pub(crate) unsafe fn reserve(&mut self, n: u32) -> bool {
         // SAFETY: the caller's.
         unsafe {
-            self.until(
-                CollectionCause::Reserve,
-                n as usize * GRANULE,
-                &mut |collector: &mut Collector| collector.refill(n),
-            )
+            self.until(CollectionCause::Reserve, &mut |collector: &mut Collector| {
+                collector.refill(n)
+            })
         }
     }
 
@@ -387,7 +384,7 @@ impl Collector {
             object.is_some()
         };
         // SAFETY: the caller's.
-        unsafe { self.until(CollectionCause::Exhaustion, n as usize * GRANULE, &mut attempt) };
+        unsafe { self.until(CollectionCause::Exhaustion, &mut attempt) };
         object
     }
 
@@ -407,7 +404,7 @@ impl Collector {
     unsafe fn reserve_handle_slowly(&mut self) -> bool {
         let mut attempt = |collector: &mut Collector| collector.handles.reserve(collector.source);
         // SAFETY: the caller's.
-        unsafe { self.until(CollectionCause::Exhaustion, 0, &mut attempt) }
+        unsafe { self.until(CollectionCause::Exhaustion, &mut attempt) }
     }
 
     /// Makes room for one more object with a destructor, with collections if need be; further collections leave it.
@@ -425,7 +422,7 @@ impl Collector {
     unsafe fn reserve_drop_slowly(&mut self) -> bool {
         let mut attempt = |collector: &mut Collector| collector.drops.reserve(collector.source);
         // SAFETY: the caller's.
-        unsafe { self.until(CollectionCause::Exhaustion, 0, &mut attempt) }
+        unsafe { self.until(CollectionCause::Exhaustion, &mut attempt) }
     }
 
     /// Attempts something after more and more collections, until it succeeds; tells whether it did.
@@ -434,8 +431,10 @@ impl Collector {
     /// PARKED.
     #[cold]
     #[inline(never)]
-    pub(super) unsafe fn until(&mut self, cause: CollectionCause, bytes: usize, attempt: &mut dyn Attempt) -> bool {
-        for round in 0..4 {
+    pub(super) unsafe fn until(&mut self, cause: CollectionCause, attempt: &mut dyn Attempt) -> bool {
+        // What parked arenas can do they do one by one.
+        let mut progress = 0;
+        for round in 0u32.. {
             // SAFETY: the caller's.
             unsafe {
                 match round {
@@ -449,16 +448,16 @@ impl Collector {
                         self.count(Step::CollectAll);
                         self.collect(OLDEST, Ending::Compact, cause);
                     }
-                    _ => self.slide_large(),
+                    3 => self.slide_large(),
+                    _ => {
+                        let how = How::FOR_NATIVE;
+                        progress = self.source.tell(Notice::CollectNext { how, progress });
+                        if progress == 0 {
+                            break;
+                        }
+                    }
                 }
             }
-            if attempt.attempt(self) {
-                return true;
-            }
-        }
-        // What the heap can do it does in steps.
-        let progress = &Cell::default();
-        while self.source.tell(Notice::Stuck { bytes, progress }) {
             if attempt.attempt(self) {
                 return true;
             }

@@ -180,9 +180,10 @@ impl Collector {
 
     fn refill_from_segment(&mut self, n: u32) -> bool {
         let mut granules = n.max(self.standard);
-        let index = loop {
-            if let Some(index) = self.add_segment(granules, false) {
-                break index;
+        let block = loop {
+            let block = self.add_segment(granules, false);
+            if !block.is_null() {
+                break block;
             }
             if granules == n {
                 return false;
@@ -195,26 +196,27 @@ impl Collector {
                 (smaller - smaller % n).max(n)
             };
         };
-        let segment = self.segments.as_slice()[index];
-        self.young -= segment.granules() as usize; // counted once, by the context
-        self.set_context(segment.start, segment.granules());
+        let granules = granules.next_multiple_of(BRICK);
+        self.young -= granules as usize; // counted once, by the context
+        self.set_context(self.space.position(block), granules);
         true
     }
 
-    /// Takes a segment of at least `n` granules from the heap; returns its index.
-    pub(super) fn add_segment(&mut self, n: u32, is_large: bool) -> Option<usize> {
-        let granules = n.checked_next_multiple_of(BRICK)?;
-        if !self.reserve_tables(self.segments.len() + 1, self.handles.pins()) {
-            return None;
+    /// Takes a segment of at least `n` granules from the heap; returns where it starts, or null.
+    pub(super) fn add_segment(&mut self, n: u32, is_large: bool) -> *mut u8 {
+        let mut block = core::ptr::null_mut();
+        if let Some(layout) = Collector::segment_layout(n)
+            && self.reserve_tables(self.segments.len() + 1, self.handles.pins())
+        {
+            let granules = (layout.size() >> GRANULE_SHIFT) as u32;
+            if self.admits(granules) {
+                block = self.source.take(layout, None);
+            }
+            if !block.is_null() {
+                self.list_segment(block, granules, is_large);
+            }
         }
-        if !self.admits(granules) {
-            return None;
-        }
-        let block = self.source.take(Collector::segment_layout(granules)?, None);
-        if block.is_null() {
-            return None;
-        }
-        Some(self.list_segment(block, granules, is_large))
+        block
     }
 
     /// Makes a block of whole bricks a segment, for which the tables have room; returns its index.

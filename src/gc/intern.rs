@@ -20,7 +20,6 @@ use super::event::CollectionCause;
 use super::handle::Kind;
 use super::object;
 use super::table::Table;
-use crate::base::granule::GRANULE;
 
 /// Entries of the smallest table.
 const FIRST: usize = 16;
@@ -108,7 +107,7 @@ impl Collector {
             collector.find_interned(text).is_some() || collector.reserve_interned() && collector.refill(granules)
         };
         // SAFETY: the caller's.
-        unsafe { self.until(CollectionCause::Exhaustion, granules as usize * GRANULE, &mut attempt) }
+        unsafe { self.until(CollectionCause::Exhaustion, &mut attempt) }
     }
 
     /// The position of the string of an entry; 0 if it is gone.

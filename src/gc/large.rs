@@ -65,9 +65,9 @@ impl Collector {
         if n < self.own.min(self.large) {
             return None;
         }
-        let index = self.add_segment(n, n >= self.large)?;
+        let object = NonNull::new(self.add_segment(n, n >= self.large))?;
         self.count(collect::Step::Large);
-        NonNull::new(self.space.at(self.segments.as_slice()[index].start))
+        Some(object)
     }
 
     /// Moves large objects that are not pinned to lower places that have room for them. O(live objects), if any moves.

@@ -324,9 +324,16 @@ impl Collector {
         tables + lists + self.interned.bytes() + self.space.table_bytes() + size_of::<Collector>()
     }
 
-    /// The layout of a segment of so many granules, whole bricks, if that is one.
-    fn segment_layout(granules: u32) -> Option<Layout> {
-        Layout::from_size_align((granules as usize).checked_mul(GRANULE)?, BRICK_BYTES).ok()
+    /// The layout of a segment of at least `n` granules, if there can be one: whole bricks.
+    fn segment_layout(n: u32) -> Option<Layout> {
+        const MOST_BYTES: usize = isize::MAX as usize / BRICK_BYTES * BRICK_BYTES;
+        const LARGEST: u32 = if MOST_BYTES / GRANULE < MOST as usize {
+            (MOST_BYTES / GRANULE) as u32
+        } else {
+            MOST
+        };
+        // SAFETY: whole bricks, no more bytes than there can be.
+        (n <= LARGEST).then(|| unsafe { layout_of(n.next_multiple_of(BRICK)) })
     }
 }
 
@@ -340,12 +347,12 @@ unsafe fn give_segment(source: &dyn Source, space: &Space, start: u32, end: u32)
     unsafe { source.give(space.at(start), layout_of(end - start)) };
 }
 
-/// The layout that a segment of so many granules was taken with.
+/// The layout that a segment of so many granules was taken with, or will be.
 ///
 /// # Safety
-/// SEGMENT: there is or was one.
+/// SEGMENT: there is or was one, or could be.
 #[inline(always)]
 unsafe fn layout_of(granules: u32) -> Layout {
-    // SAFETY: memory of that size was taken.
+    // SAFETY: there can be memory of that size.
     unsafe { Layout::from_size_align_unchecked(granules as usize * GRANULE, BRICK_BYTES) }
 }

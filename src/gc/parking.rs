@@ -63,20 +63,20 @@ pub(crate) enum Asked {
 pub(crate) enum Pace {
     /// By the budget.
     #[default]
-    Neutral,
+    Neutral = 0,
     /// There is little memory: twice as often.
-    Often,
+    Often = NEUTRAL ^ 1,
     /// There is plenty: half as often.
-    Seldom,
+    Seldom = NEUTRAL ^ 4,
 }
 
+/// A pace is how many halves of the budget may be spent, as what differs from this, so that the neutral one is 0.
+const NEUTRAL: u8 = 2;
+
 impl Pace {
-    fn from_bits(bits: u8) -> Pace {
-        match bits {
-            0 => Pace::Neutral,
-            1 => Pace::Often,
-            _ => Pace::Seldom,
-        }
+    /// Halves of the budget.
+    pub(super) fn halves(bits: u8) -> u8 {
+        bits ^ NEUTRAL
     }
 }
 
@@ -292,11 +292,11 @@ impl Parking {
         self.asked.load(Ordering::Relaxed) != Asked::Nothing as u8
     }
 
-    /// What the heap has asked for since this was called last: the pace, and whether for a collection.
-    pub(crate) fn take_asked(&self) -> (Pace, bool) {
+    /// What the heap has asked for since this was called last: the pace, in halves of the budget, and whether for a collection.
+    pub(crate) fn take_asked(&self) -> (u8, bool) {
         let is_collection = self.asked.load(Ordering::Relaxed) == Asked::Collect as u8;
         self.asked.store(Asked::Nothing as u8, Ordering::Relaxed);
-        (Pace::from_bits(self.pace.load(Ordering::Relaxed)), is_collection)
+        (Pace::halves(self.pace.load(Ordering::Relaxed)), is_collection)
     }
 
     /// Asks for something, on top of what was asked for. One thread of control at a time.

@@ -12,7 +12,7 @@
 use super::Collector;
 use super::event::CollectionCause;
 use super::segment::{OLDEST, Segment};
-use super::space::{BRICK, Space};
+use super::space::Space;
 use crate::base::granule::GRANULE;
 use crate::region::End;
 
@@ -69,7 +69,7 @@ impl Collector {
             !object.is_null()
         };
         // SAFETY: the caller's.
-        unsafe { self.until(CollectionCause::Exhaustion, n as usize * GRANULE, &mut attempt) };
+        unsafe { self.until(CollectionCause::Exhaustion, &mut attempt) };
         object
     }
 
@@ -101,11 +101,12 @@ impl Collector {
 
     /// Takes a segment of at least `n` granules from the far end of the heap's span, for pinned objects, or for a single one.
     fn add_last_segment(&mut self, n: u32, is_large: bool) -> Option<usize> {
-        let granules = n.checked_next_multiple_of(BRICK)?;
+        let layout = Collector::segment_layout(n)?;
+        let granules = (layout.size() / GRANULE) as u32;
         if !self.admits(granules) {
             return None;
         }
-        let block = self.source.take(Collector::segment_layout(granules)?, Some(End::LAST));
+        let block = self.source.take(layout, Some(End::LAST));
         if block.is_null() {
             return None;
         }

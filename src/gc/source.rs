@@ -1,7 +1,6 @@
 //! Where an arena's memory comes from: the door to the native heap.
 
 use core::alloc::Layout;
-use core::cell::Cell;
 use core::ops::Range;
 use core::ptr::NonNull;
 
@@ -25,19 +24,13 @@ pub enum Notice<'a> {
     End(&'a Collection<'a>),
     /// It is left, and a collection is due.
     Due,
-    /// It has no room for so many bytes even after a full collection. The answer tells whether there may be more now; what has
-    /// been done for it so far is in `progress`, which is 0 at first.
-    Stuck {
-        bytes: usize,
-        progress: &'a Cell<[usize; 2]>,
-    },
-    /// The next parked arena is to be collected. The answer tells whether one was; how far that has come is in the cell, which is 0 at
-    /// first.
-    CollectNext { how: How, progress: &'a Cell<usize> },
+    /// The next parked arena is to be collected, such as for an arena that has no room even after a full collection. The answer is not 0 if one was: it is the `progress` to tell the next time, which is 0
+    /// the first time.
+    CollectNext { how: How, progress: u32 },
     /// A full collection of all that is wanted is at its end: what is free can be given back.
     Settled,
-    /// Whether the load is high is asked; once for each time that it became so, by its number.
-    IsLoaded { seen: &'a Cell<u32> },
+    /// Whether the load is high is asked; the answer is a number that tells this time from others.
+    IsLoaded,
 }
 
 /// How a parked arena is to be collected.
@@ -136,9 +129,9 @@ pub unsafe trait Source {
     #[doc(hidden)]
     fn withdraw(&self, arena: &'static Parking);
 
-    /// Hears of something; the answer is to what was asked, if anything.
+    /// Hears of something; the answer is to what was asked, if anything: 0 is no.
     #[doc(hidden)]
-    fn tell(&self, notice: Notice<'_>) -> bool;
+    fn tell(&self, notice: Notice<'_>) -> u32;
 
     /// The same memory, for requests of this criticality; nothing if there is no memory for the door itself.
     #[doc(hidden)]

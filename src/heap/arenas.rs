@@ -9,7 +9,6 @@
 //! An arena that is entered can't be collected by others; it is asked to do so itself at its next safe point.
 
 use core::alloc::Layout;
-use core::cell::Cell;
 use core::ptr;
 use core::sync::atomic::Ordering;
 
@@ -18,7 +17,6 @@ use lock_api::RawMutex;
 use super::rescue::{Rescuer, Work};
 use super::{Heap, Shared};
 use crate::base::core_id::CoreId;
-use crate::base::criticality::Criticality;
 use crate::gc::Collector;
 use crate::gc::event::CollectionCause;
 use crate::gc::generation::Generation;
@@ -63,62 +61,56 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
         });
     }
 
-    /// What an arena tells, whose requests are of this criticality, or of the heap's default.
-    pub(super) fn hear(&self, notice: Notice<'_>, criticality: Option<Criticality>) -> bool {
+    /// What an arena tells.
+    pub(super) fn hear(&self, notice: Notice<'_>) -> u32 {
         match notice {
-            Notice::IsLoaded { seen } => {
-                let (count, is_loaded) = self.enter_first(|_, shared| (shared.watch.count(), shared.watch.is_high()));
-                is_loaded && seen.replace(count) != count
-            }
+            Notice::IsLoaded => self.enter_first(|_, shared| {
+                if shared.watch.is_high() {
+                    shared.watch.count()
+                } else {
+                    0
+                }
+            }),
             Notice::Due => {
                 self.enter_first(|_, shared| {
                     shared.has_news = true;
                     shared.is_due = true;
                 });
-                false
+                0
             }
-            Notice::CollectNext { how, progress } => {
-                let mut index = progress.get();
-                let is_done = self.collect_next(&mut index, how);
-                progress.set(index);
-                is_done
-            }
+            Notice::CollectNext { how, progress } => self.collect_next(progress, how),
             _ => {
-                let rescuer = self.enter_first(|_, shared| shared.rescuer);
-                // SAFETY: it is set for this heap only; no lock is held here.
-                rescuer
-                    .is_some_and(|rescuer| unsafe { (rescuer.hear)(ptr::from_ref(self).cast(), notice, criticality) })
+                if let Some(hear) = self.enter_first(|_, shared| shared.rescuer.and_then(|rescuer| rescuer.hear)) {
+                    // SAFETY: it is set for this heap only; no lock is held here.
+                    unsafe { hear(ptr::from_ref(self).cast(), notice) };
+                }
+                0
             }
         }
     }
 
-    /// Collects the next arena that can be collected and is worth it, from the one at the index `progress` on; tells whether there
-    /// was one.
-    pub(super) fn collect_next(&self, progress: &mut usize, how: How) -> bool {
+    /// Collects the next arena that can be collected and is worth it, `progress` being 0 the first time; returns what it is the next time,
+    /// or 0 if there was none.
+    pub(super) fn collect_next(&self, mut progress: u32, how: How) -> u32 {
         loop {
             // Claimed under the lock: so what is listed stays there until the claim ends.
             let claimed = self.enter_first(|_, shared| {
-                let mut arenas = shared.arenas().enumerate().skip(*progress);
-                let (index, arena) = arenas.find(|(_, arena)| arena.claim())?;
-                *progress = index + 1;
-                Some(arena)
+                let mut arenas = shared.arenas().zip(1..).skip(progress as usize);
+                arenas.find(|(arena, _)| arena.claim())
             });
-            let Some(arena) = claimed else { return false };
+            let Some((arena, number)) = claimed else { return 0 };
+            progress = number;
             // SAFETY: it was claimed just now.
-            let is_useful = unsafe { arena.collect_as(how) };
-            if is_useful {
-                return true;
+            if unsafe { arena.collect_as(how) } {
+                return progress;
             }
         }
     }
 
     /// As [`Heap::collect_next`], by way of an arena, so that a program without one does not link what collects them.
-    pub(super) fn collect_next_of(&self, progress: &mut usize, how: How) -> bool {
-        let cell = Cell::new(*progress);
+    pub(super) fn collect_next_of(&self, progress: u32, how: How) -> u32 {
         let source = self.enter(|_, shared| shared.arenas().next().and_then(Parking::source_of_enrolled));
-        let is_done = source.is_some_and(|source| source.tell(Notice::CollectNext { how, progress: &cell }));
-        *progress = cell.get();
-        is_done
+        source.map_or(0, |source| source.tell(Notice::CollectNext { how, progress }))
     }
 
     /// What can be done for a request where there are arenas, but no host's side.
@@ -126,7 +118,7 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
         serve: Self::serve_collecting,
         enlarge: Self::enlarge_collecting,
         take: None,
-        hear: Self::hear_stuck,
+        hear: None,
     };
 
     /// # Safety
@@ -150,25 +142,15 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
         }
     }
 
-    /// # Safety
-    /// The pointer is that of a heap of this type; no lock is held.
-    unsafe fn hear_stuck(heap: *const (), notice: Notice<'_>, _: Option<Criticality>) -> bool {
-        // SAFETY: the caller's.
-        let heap = unsafe { &*heap.cast::<Self>() };
-        let Notice::Stuck { progress, .. } = notice else {
-            return false;
-        };
-        let [measure, mut index] = progress.get();
-        let may_go_on = heap.collect_next(&mut index, How::FOR_NATIVE);
-        progress.set([measure, index]);
-        may_go_on
-    }
-
     /// Attempts something that needs memory of this layout, and for which there was no room, after the collection of one parked arena
     /// after the other.
     fn collect_for(&self, layout: Layout, work: Work<'_>) -> *mut u8 {
         let mut progress = 0;
-        while !C::in_interrupt() && self.collect_next(&mut progress, How::FOR_NATIVE) {
+        while !C::in_interrupt() {
+            progress = self.collect_next(progress, How::FOR_NATIVE);
+            if progress == 0 {
+                break;
+            }
             let block = self.run(ptr::null_mut(), |context, shared| work.attempt(context, shared));
             if !block.is_null() {
                 return block;
@@ -210,7 +192,11 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
             result.asked = self.ask_arenas();
         }
         let mut progress = 0;
-        while self.collect_next(&mut progress, How::now(generation, cause)) {
+        loop {
+            progress = self.collect_next(progress, How::now(generation, cause));
+            if progress == 0 {
+                break;
+            }
             result.collected += 1;
         }
         if generation == Generation::Old {

@@ -193,8 +193,8 @@ unsafe impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Source for HeapAt<'st
         self.heap.withdraw_arena(arena);
     }
 
-    fn tell(&self, notice: Notice<'_>) -> bool {
-        self.heap.hear(notice, Some(self.criticality))
+    fn tell(&self, notice: Notice<'_>) -> u32 {
+        self.heap.hear(notice)
     }
 
     fn door(&'static self, criticality: Criticality) -> Option<&'static dyn Source> {

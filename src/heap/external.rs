@@ -80,8 +80,11 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
             shared.side_if_any().and_then(|side| side.needs)
         });
         let _ = self.poll();
-        let (how, mut progress) = (How::now(Generation::Old, CollectionCause::Pressure), 0);
-        while self.collect_next_of(&mut progress, how) {}
+        let how = How::now(Generation::Old, CollectionCause::Pressure);
+        let mut progress = self.collect_next_of(0, how);
+        while progress != 0 {
+            progress = self.collect_next_of(progress, how);
+        }
         hook.is_some_and(|hook| hook(bytes)) || in_use() < before
     }
 

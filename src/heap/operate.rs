@@ -207,19 +207,21 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
         unsafe { self.with_shared(slot, work) }
     }
 
-    /// Locks a slot, and the shared part with it.
+    /// Locks a slot, for what is not the fast way.
     #[cfg_attr(not(terrace_small), inline(always))]
     #[cfg_attr(terrace_small, inline(never))]
     pub(super) fn lock_slot(&self, slot: &Slot<L>) {
         slot.lock.lock();
     }
 
+    /// Unlocks a slot, and the shared part.
+    ///
     /// # Safety
-    /// locked
+    /// Both are locked.
     #[cfg_attr(not(terrace_small), inline(always))]
     #[cfg_attr(terrace_small, inline(never))]
-    pub(super) unsafe fn unlock_slot(&self, slot: &Slot<L>) {
-        // SAFETY: x
+    unsafe fn unlock_slot(&self, slot: &Slot<L>) {
+        // SAFETY: the caller's.
         unsafe {
             self.unlock_shared();
             slot.lock.unlock();

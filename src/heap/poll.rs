@@ -204,7 +204,8 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
                 if !poll.may_step() {
                     return false;
                 }
-                if !self.collect_next_of(&mut progress, how) {
+                progress = self.collect_next_of(progress, how);
+                if progress == 0 {
                     poll.budget.give_back();
                     break;
                 }

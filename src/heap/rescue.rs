@@ -62,6 +62,8 @@ pub(super) type Take = unsafe fn(heap: *const (), request: Request, progress: &m
 pub(super) struct Rescue {
     measure: usize,
     progress: usize,
+    /// How far the collection of parked arenas has come.
+    parked: u32,
     /// What the host says to the request; nothing before it was asked.
     pub verdict: Option<Verdict>,
 }
@@ -91,8 +93,8 @@ pub(super) struct Rescuer {
     pub enlarge: unsafe fn(heap: *const (), block: *mut u8, old: Layout, new_size: usize) -> *mut u8,
     /// What an arena's request needs beyond one attempt; nothing if that is all there is.
     pub take: Option<TakeForArena>,
-    /// Hears what [`Heap::hear`] does not know what to do with.
-    pub hear: unsafe fn(heap: *const (), notice: Notice<'_>, criticality: Option<Criticality>) -> bool,
+    /// Hears what [`Heap::hear`] does not know what to do with, if there is anything to do.
+    pub hear: Option<unsafe fn(heap: *const (), notice: Notice<'_>)>,
 }
 
 /// See [`Rescuer::take`]; null if there is no room.
@@ -100,20 +102,6 @@ pub(super) type TakeForArena =
     unsafe fn(heap: *const (), layout: Layout, criticality: Option<Criticality>, work: Work<'_>) -> *mut u8;
 
 impl Rescue {
-    /// As two numbers, for whoever keeps it in another layer.
-    pub(super) fn to_numbers(self) -> [usize; 2] {
-        [self.measure, self.progress]
-    }
-
-    /// For an arena, all of whose requests have asked the host for more by themselves.
-    pub(super) fn from_numbers([measure, progress]: [usize; 2]) -> Rescue {
-        Rescue {
-            measure: measure.max(Measure::Commit as usize + 1),
-            progress,
-            verdict: None,
-        }
-    }
-
     /// Whether the host has refused the request.
     pub(super) fn is_refused(&self) -> bool {
         self.verdict.is_some_and(|verdict| verdict != Verdict::Allow)
@@ -140,14 +128,15 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
             }
             (rescue.measure, rescue.progress) = (rescue.measure + 1, 0);
         }
-        self.collect_next_of(&mut rescue.progress, How::FOR_NATIVE)
+        rescue.parked = self.collect_next_of(rescue.parked, How::FOR_NATIVE);
+        rescue.parked != 0
     }
 
     pub(super) const BY_ALL: &'static Rescuer = &Rescuer {
         serve: Self::serve_rescued,
         enlarge: Self::enlarge_rescued,
         take: Some(Self::take_rescued),
-        hear: Self::hear_all,
+        hear: Some(Self::hear_all),
     };
 
     fn rescuer(&self) -> Option<&'static Rescuer> {
@@ -216,44 +205,28 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
         }
     }
 
-    /// Hears what an arena tells, whose requests are of this criticality, or of the heap's default.
+    /// Hears what an arena tells.
     ///
     /// # Safety
     /// The pointer is that of a heap of this type; no lock is held.
-    unsafe fn hear_all(heap: *const (), notice: Notice<'_>, criticality: Option<Criticality>) -> bool {
+    unsafe fn hear_all(heap: *const (), notice: Notice<'_>) {
         // SAFETY: the caller's.
         let heap = unsafe { &*heap.cast::<Self>() };
         match notice {
-            Notice::Stuck { bytes, progress } => {
-                let mut rescue = Rescue::from_numbers(progress.get());
-                let request = Request {
-                    bytes: bytes.max(1),
-                    align: GRANULE,
-                    criticality: criticality.unwrap_or_else(|| heap.enter_first(|_, shared| shared.criticality())),
-                };
-                let may_go_on = heap.take_measure(&mut rescue, request);
-                progress.set(rescue.to_numbers());
-                may_go_on
-            }
             Notice::Made(arena) => {
                 let limits = heap.enter_first(|_, shared| shared.side_if_any().and_then(|side| side.limits));
                 if let Some(limits) = limits {
                     // SAFETY: it is told of.
                     unsafe { arena.start_with(limits) };
                 }
-                false
             }
-            Notice::Settled => {
-                heap.settle();
-                false
-            }
+            Notice::Settled => heap.settle(),
             _ => {
                 let run = heap.enter_first(|_, shared| shared.side_if_any().and_then(|side| side.run));
                 if let Some(run) = run {
                     // SAFETY: it was set for this heap; no lock is held here.
                     unsafe { run(ptr::from_ref(heap).cast(), notice) };
                 }
-                false
             }
         }
     }

@@ -151,8 +151,8 @@ unsafe impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Source for Heap<L, C,
         self.withdraw_arena(arena);
     }
 
-    fn tell(&self, notice: Notice<'_>) -> bool {
-        self.hear(notice, None)
+    fn tell(&self, notice: Notice<'_>) -> u32 {
+        self.hear(notice)
     }
 
     unsafe fn extend(&self, block: *mut u8, layout: Layout, more: usize) -> bool {
