@@ -8,7 +8,7 @@ use std::panic::Location;
 use std::ptr::NonNull;
 
 use support::blocks::{fill, is_full, layout, with_heap};
-use support::{Hog, Memory, Random, scaled};
+use support::{Hog, scaled};
 use terrace::{NoLock, PrivateError, PrivateHeap, PrivateHeapError};
 
 const REGION: usize = 64 << 10;
@@ -392,6 +392,7 @@ fn b3_what_has_a_lock_is_for_all_threads() {
 #[cfg(feature = "spin")]
 #[test]
 fn b3_threads_share_a_private_heap() {
+    use support::{Memory, Random};
     use terrace::SpinHeap;
 
     let (heap, memory) = (SpinHeap::new(), Memory::new(256 << 10));
