@@ -7,7 +7,6 @@ use lock_api::RawMutex;
 use super::{All, Heap, Shared};
 use crate::base::granule::GRANULE;
 use crate::native::context::Context;
-use crate::notify::watch::Scale;
 use crate::region::Region;
 use crate::region::span::{ClaimError, Geometry, Header};
 
@@ -106,7 +105,8 @@ impl<L: RawMutex, C, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
                 shared.pool.append(place);
             }
             shared.set_floor();
-            shared.resized(shared.scale());
+            shared.set_alarm();
+            shared.note_claimed();
             all.each(|context| shared.pool.settle(context));
             Ok(())
         })
@@ -161,15 +161,17 @@ impl Shared {
             let grant = self.pool.open(CONTEXTS as u8);
             all.claim_tables(start.add(geometry.cache_offset).cast(), geometry.cached, grant);
         }
-        self.resized(Scale::of(self.capacity())); // before there was memory, nothing else could be set
+        // Before there was memory, nothing else could be set.
+        let granules = self.pool.region.granules() as usize;
+        self.watch.place_default(granules, self.pool.region.reserved() as usize);
+        self.follow_watch();
+        self.note_claimed();
         all.each(|context| self.pool.settle(context));
         Ok(())
     }
 
-    /// Follows a change of what memory there may be.
-    fn resized(&mut self, scale: Scale) {
-        self.watch.resize(scale);
-        self.set_alarm();
+    /// Takes note of new memory, to be told at the next poll.
+    fn note_claimed(&mut self) {
         self.journal.claimed = true;
         self.has_news = true;
     }

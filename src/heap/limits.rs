@@ -41,19 +41,21 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
 
 impl Shared {
     /// What watermarks are measured against.
+    #[inline(never)]
     pub(super) fn scale(&self) -> Scale {
         let (side, external) = (self.side_to_look_at(), self.external());
         let soft = side.and_then(|side| side.use_limits.soft);
         Scale {
             capacity: self.capacity().saturating_add(side.map_or(0, |side| side.allowance)),
             ceiling: soft.map_or(usize::MAX, |soft| soft.saturating_add(external)),
+            external,
+            granules: self.pool.granules(),
         }
     }
 
     /// Makes watch and pool follow a change of what watermarks are measured against, or of what is in use elsewhere. All
     /// contexts, which hold `idle` bytes, are to be settled under the same locks.
     pub(super) fn follow_scale(&mut self, idle: usize) {
-        self.watch.resize(self.scale());
         self.set_alarm();
         self.observe(idle);
     }

@@ -316,7 +316,7 @@ impl Shared {
     #[cfg_attr(terrace_small, inline(never))]
     fn look(&mut self, context: &mut Context) -> bool {
         self.pool.follow_alarm(context);
-        let is_alarming = self.pool.is_alarming(context);
+        let is_alarming = self.pool.is_alarming(context.idle());
         if is_alarming == self.watch.is_disarmed() {
             return false;
         }
@@ -324,49 +324,41 @@ impl Shared {
             self.is_doubtful = true;
             return false;
         }
-        self.turn(context)
-    }
-
-    /// Shows the watch that the load has passed a watermark.
-    #[cold]
-    #[cfg_attr(not(terrace_small), inline(never))]
-    #[cfg_attr(terrace_small, inline(always))]
-    fn turn(&mut self, context: &mut Context) -> bool {
-        self.observe(context.idle() * GRANULE);
+        self.turn(context.idle());
         self.pool.settle(context);
         true
     }
 
-    /// Shows the load to the watch, and the pool what the watch waits for now; `idle` bytes of what is taken are not in use.
-    #[cfg_attr(not(terrace_small), inline(never))]
-    #[cfg_attr(terrace_small, inline(always))]
+    /// Shows the load to the watch; `idle` bytes of what is taken are not in use.
+    #[inline(never)]
     pub(super) fn observe(&mut self, idle: usize) {
-        if self.watch.observe(self.watched(idle)) {
-            self.journal.recovered |= !self.watch.is_disarmed();
-            self.has_news = true;
-            self.set_alarm();
+        let idle = idle / GRANULE;
+        if self.pool.is_alarming(idle) != self.watch.is_disarmed() {
+            self.turn(idle);
         }
     }
 
-    /// Tells the pool from which level on each change of the load must be seen.
+    /// Takes note that the load has passed a watermark; `idle` granules of what is taken are not in use. Contexts are to be settled
+    /// then.
+    #[cold]
     #[inline(never)]
+    fn turn(&mut self, idle: usize) {
+        self.watch.turn(self.watched(idle * GRANULE));
+        self.journal.recovered |= !self.watch.is_disarmed();
+        self.has_news = true;
+        self.follow_watch();
+    }
+
+    /// Places the watermarks anew, and tells the pool.
     pub(super) fn set_alarm(&mut self) {
-        // Armed, the fall of free memory below this is the rise of the use to the high watermark; disarmed, its rise to this
-        // is the fall of the use to the low one. What is in use elsewhere leaves less of either.
-        let is_disarmed = self.watch.is_disarmed();
-        let mark = if is_disarmed {
-            self.watch.low()
-        } else {
-            self.watch.high()
-        };
-        let mark = mark.saturating_sub(self.external());
-        let taken = if is_disarmed {
-            mark / GRANULE
-        } else {
-            mark.div_ceil(GRANULE).wrapping_sub(1)
-        };
-        // No watermark, no alarm.
-        let alarm = self.pool.granules().saturating_sub(taken);
-        self.pool.set_alarm(alarm, is_disarmed);
+        self.watch.place(self.scale());
+        self.follow_watch();
+    }
+
+    /// Tells the pool from which level on each change of the load must be seen. Armed, the fall of free memory below this is the rise
+    /// of the use to the high watermark; disarmed, its rise to this is the fall of the use to the low one.
+    #[cfg_attr(terrace_small, inline(never))]
+    pub(super) fn follow_watch(&mut self) {
+        self.pool.set_alarm(self.watch.alarm(), self.watch.is_disarmed());
     }
 }

@@ -108,10 +108,10 @@ impl Pool {
         self.contexts <= 1
     }
 
-    /// Whether so little is free, with what this context holds, that an alarm is due, or would be. O(1).
+    /// Whether so little is free, with `idle` granules that contexts hold, that an alarm is due, or would be. O(1).
     #[inline(always)]
-    pub(crate) fn is_alarming(&self, context: &Context) -> bool {
-        self.free() + context.idle() < self.alarm
+    pub(crate) fn is_alarming(&self, idle: usize) -> bool {
+        self.free() + idle < self.alarm
     }
 
     /// Takes note that free memory fell below the alarm level, if it did. O(1).

@@ -15,6 +15,7 @@
 use core::fmt;
 
 use super::{Cause, LowMemory, Pressure, load::Load};
+use crate::base::granule::GRANULE;
 
 /// A limit of the use of a heap.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -105,23 +106,17 @@ impl fmt::Display for WatermarkError {
 
 impl core::error::Error for WatermarkError {}
 
-/// What watermarks are measured against, in bytes.
+/// What watermarks are measured against; in bytes, if nothing else is said.
 #[derive(Clone, Copy)]
 pub(crate) struct Scale {
-    /// All there is.
+    /// All there is, or may come to be.
     pub capacity: usize,
     /// The use at the soft limit; `usize::MAX` if there is none.
     pub ceiling: usize,
-}
-
-impl Scale {
-    /// That of a heap which has so many bytes, and nothing else was set.
-    pub(crate) fn of(capacity: usize) -> Scale {
-        Scale {
-            capacity,
-            ceiling: usize::MAX,
-        }
-    }
+    /// What is in use outside of the heap, which counts as use.
+    pub external: usize,
+    /// Granules that the heap has now.
+    pub granules: usize,
 }
 
 /// What a watch waits for.
@@ -131,7 +126,7 @@ enum State {
     Armed,
     /// The low one.
     Disarmed,
-    /// A measured load at the high watermark; nothing that is observed.
+    /// A measured load at the high watermark; nothing that the heap sees.
     Measured,
     /// One at the low watermark.
     MeasuredHigh,
@@ -148,9 +143,9 @@ pub(crate) struct Watch {
     /// The watermarks, if they are not the default.
     own: Watermarks,
     has_own: bool,
-    /// The watermarks as bytes in use; 0 while there is no memory to watch.
-    high: usize,
-    low: usize,
+    /// Where the watermarks are, as free granules of the heap: the use is at the high one while fewer are free than the first, and
+    /// above the low one while fewer are free than the second.
+    levels: [usize; 2],
     state: State,
     /// What the callbacks are due for; [`Pressure::None`] if they are not.
     due: Pressure,
@@ -170,8 +165,7 @@ impl Watch {
             low: Threshold::Percent(0),
         },
         has_own: false,
-        high: 0,
-        low: 0,
+        levels: [0; 2],
         state: State::Armed,
         due: Pressure::None,
         cause: Cause::Watermark,
@@ -180,7 +174,7 @@ impl Watch {
         level: Pressure::None,
     };
 
-    /// Sets the watermarks.
+    /// Sets the watermarks. They are to be placed then.
     ///
     /// # Errors
     /// `OutOfRange`, `Crossed`.
@@ -196,35 +190,46 @@ impl Watch {
             return Err(WatermarkError::Crossed { high, low });
         }
         (self.own, self.has_own) = (watermarks, true);
-        self.place(scale);
         Ok(())
     }
 
-    /// Follows a change of the capacity, or of the soft limit. Watermarks in bytes that no longer fit are replaced by the default.
-    pub(crate) fn resize(&mut self, scale: Scale) {
-        if !self.place(scale) {
+    /// Puts the watermarks in force where they belong, but not above the soft limit. Those in bytes that no longer fit are replaced
+    /// by the default.
+    #[inline(never)]
+    pub(crate) fn place(&mut self, scale: Scale) {
+        let (mut high, mut low) = self.marks(scale.capacity).unwrap_or_else(|| {
             self.has_own = false;
-            self.place(scale);
+            self.marks(scale.capacity).unwrap_or((0, 0))
+        });
+        if high > scale.ceiling {
+            (high, low) = (scale.ceiling, low.min(scale.ceiling - (scale.ceiling / 8).max(1)));
         }
+        // What is in use elsewhere leaves less of either. Without memory to watch, or if somebody else measures the load, there is
+        // no high watermark.
+        let Scale { external, granules, .. } = scale;
+        self.levels = if high == 0 || self.is_measured() {
+            [0; 2]
+        } else {
+            let until_high = high.saturating_sub(external).div_ceil(GRANULE);
+            let above_low = low.checked_sub(external).map_or(0, |low| low / GRANULE + 1);
+            [until_high, above_low].map(|taken| (granules + 1).saturating_sub(taken))
+        };
     }
 
-    /// Puts the watermarks in force where they belong, if they can be there, but not above the soft limit.
-    #[inline(never)]
-    fn place(&mut self, scale: Scale) -> bool {
-        let watermarks = self.watermarks();
-        let used = |threshold: Threshold| threshold.used(scale.capacity);
-        let (high, low) = (used(watermarks.high), used(watermarks.low));
-        let is_possible = low < high && low.is_some();
-        (self.high, self.low) = if is_possible && !self.state.is_measured() {
-            (high.unwrap_or(0), low.unwrap_or(0))
-        } else {
-            (0, 0)
-        };
-        if self.high > scale.ceiling {
-            let below = scale.ceiling - (scale.ceiling / 8).max(1);
-            (self.high, self.low) = (scale.ceiling, self.low.min(below));
-        }
-        is_possible
+    /// As [`Watch::place`], with the default watermarks, neither a limit nor anything in use elsewhere, and `reserved` granules that
+    /// there may come to be.
+    pub(crate) fn place_default(&mut self, granules: usize, reserved: usize) {
+        // A test tells that this is where the general rule puts them.
+        let until_high = reserved - reserved * 3 / 20;
+        let above_low = reserved - reserved.div_ceil(4) + 1;
+        self.levels = [until_high, above_low].map(|taken| (granules + 1).saturating_sub(taken));
+    }
+
+    /// The watermarks in force as bytes in use, if they can be there.
+    fn marks(&self, capacity: usize) -> Option<(usize, usize)> {
+        let Watermarks { high, low } = self.watermarks();
+        let (high, low) = (high.used(capacity)?, low.used(capacity)?);
+        (low < high).then_some((high, low))
     }
 
     /// The watermarks in force.
@@ -232,14 +237,10 @@ impl Watch {
         if self.has_own { self.own } else { Watermarks::DEFAULT }
     }
 
-    /// The high watermark, as bytes in use; 0 while there is no memory to watch.
-    pub(crate) fn high(&self) -> usize {
-        self.high
-    }
-
-    /// The low watermark, as bytes in use.
-    pub(crate) fn low(&self) -> usize {
-        self.low
+    /// The free granules below which the use is at the high watermark, or while the watch is disarmed, above the low one.
+    #[inline(always)]
+    pub(crate) fn alarm(&self) -> usize {
+        self.levels[usize::from(self.is_disarmed())]
     }
 
     /// Arms the watch, for new watermarks.
@@ -258,7 +259,7 @@ impl Watch {
         matches!(self.state, State::Disarmed | State::MeasuredHigh)
     }
 
-    /// Arms the watch, for [`Watch::observe_measured`] or for what it observes itself. The watermarks are to be placed anew.
+    /// Arms the watch, for [`Watch::observe_measured`] or for what it sees itself. The watermarks are to be placed anew.
     pub(crate) fn set_measured(&mut self, is_measured: bool) {
         self.state = if is_measured { State::Measured } else { State::Armed };
     }
@@ -268,21 +269,17 @@ impl Watch {
         self.state.is_measured()
     }
 
-    /// Takes note of the bytes in use; true if the watch was armed or disarmed by it.
-    pub(crate) fn observe(&mut self, used: usize) -> bool {
-        if self.state == State::Armed && self.high != 0 && used >= self.high {
+    /// Takes note that the use has passed the watermark that the watch waits for; then it waits for the other one.
+    pub(crate) fn turn(&mut self, used: usize) {
+        if self.is_disarmed() {
+            self.state = State::Armed;
+        } else {
             self.state = State::Disarmed;
             self.raise(Pressure::Moderate, Cause::Watermark, used);
-            true
-        } else if self.state == State::Disarmed && used <= self.low {
-            self.state = State::Armed;
-            true
-        } else {
-            false
         }
     }
 
-    /// As [`Watch::observe`], of a load that somebody else has measured, with `used` bytes in use of the heap.
+    /// Takes note of a load that somebody else has measured, with `used` bytes in use of the heap; true if that was a turn.
     pub(crate) fn observe_measured(&mut self, percent: u8, available: usize, used: usize) -> bool {
         let Watermarks { high, low } = self.watermarks();
         let is_high = match high {
@@ -356,19 +353,29 @@ mod tests {
     use super::*;
 
     const SCALE: Scale = Scale {
-        capacity: 1000,
+        capacity: 1000 * GRANULE,
         ceiling: usize::MAX,
+        external: 0,
+        granules: 1000,
     };
 
     fn watch(high: Threshold, low: Threshold) -> Watch {
         let mut watch = Watch::NEW;
         watch.set(Watermarks { high, low }, SCALE).unwrap();
+        watch.place(SCALE);
         watch
+    }
+
+    /// Shows the watch so many granules in use, as the heap does.
+    fn observe(watch: &mut Watch, used: usize, granules: usize) {
+        if (granules - used < watch.alarm()) != watch.is_disarmed() {
+            watch.turn(used * GRANULE);
+        }
     }
 
     #[test]
     fn a4_once_per_rising_edge_with_hysteresis() {
-        let mut watch = watch(Threshold::Percent(80), Threshold::BytesFree(400));
+        let mut watch = watch(Threshold::Percent(80), Threshold::BytesFree(400 * GRANULE));
         for (used, due) in [
             (799, false),
             (800, true),
@@ -379,7 +386,7 @@ mod tests {
             (799, false),
             (801, true),
         ] {
-            watch.observe(used);
+            observe(&mut watch, used, 1000);
             assert_eq!(watch.begin(), due, "at {used}");
         }
         assert_eq!(watch.count(), 2);
@@ -399,21 +406,22 @@ mod tests {
             }
         ));
         assert!(matches!(
-            set(Percent(80), BytesFree(1001)),
+            set(Percent(80), BytesFree(1000 * GRANULE + 1)),
             WatermarkError::OutOfRange { .. }
         ));
         assert!(matches!(
             set(Percent(50), Percent(50)),
-            WatermarkError::Crossed { high: 500, low: 500 }
+            WatermarkError::Crossed { high: 4000, low: 4000 }
         ));
         assert_eq!(watch.watermarks(), old);
-        assert_eq!((watch.high, watch.low), (800, 600));
+        watch.place(SCALE);
+        assert_eq!(watch.levels, [201, 400]);
     }
 
     #[test]
     fn a2_the_worst_cause_is_told_and_counted_once() {
         let mut watch = watch(Threshold::Percent(80), Threshold::Percent(60));
-        watch.observe(850);
+        observe(&mut watch, 850, 1000);
         watch.raise(Pressure::Critical, Cause::Failure { bytes: 300 }, 870);
         watch.raise(Pressure::Moderate, Cause::Posted, 880);
         assert!(watch.begin());
@@ -429,8 +437,8 @@ mod tests {
     #[test]
     fn b10_the_soft_limit_is_the_high_watermark_if_that_is_higher() {
         let mut watch = watch(Threshold::Percent(80), Threshold::Percent(60));
-        let ceiling = 400;
-        watch.resize(Scale { ceiling, ..SCALE });
+        let ceiling = 400 * GRANULE;
+        watch.place(Scale { ceiling, ..SCALE });
         for (used, due) in [
             (399, false),
             (400, true),
@@ -439,19 +447,23 @@ mod tests {
             (350, false),
             (400, true),
         ] {
-            watch.observe(used);
+            observe(&mut watch, used, 1000);
             assert_eq!(watch.begin(), due, "at {used}");
         }
-        watch.resize(Scale { ceiling: 900, ..SCALE });
-        assert_eq!((watch.high, watch.low), (800, 600));
+        watch.place(Scale {
+            ceiling: 900 * GRANULE,
+            ..SCALE
+        });
+        assert_eq!(watch.levels, [201, 400]);
     }
 
     #[test]
     fn b5_a_measured_load_turns_the_watch_at_its_own_thresholds() {
-        let mut watch = watch(Threshold::Percent(80), Threshold::BytesFree(500));
+        let mut watch = watch(Threshold::Percent(80), Threshold::BytesFree(500 * GRANULE));
         watch.set_measured(true);
-        watch.resize(SCALE);
-        assert!(!watch.observe(999));
+        watch.place(SCALE);
+        observe(&mut watch, 999, 1000);
+        assert!(!watch.begin());
         for (percent, available, due) in [
             (79, 0, false),
             (80, 0, true),
@@ -460,9 +472,43 @@ mod tests {
             (90, 500, false),
             (90, 500, true),
         ] {
-            watch.observe_measured(percent, available, 7);
+            watch.observe_measured(percent, available * GRANULE, 7);
             assert_eq!(watch.begin(), due, "{percent} %, {available} bytes");
             assert!(!due || watch.told(1000).load.used == 7);
         }
+    }
+
+    #[test]
+    fn a7_the_default_is_where_the_general_rule_puts_it() {
+        for reserved in (1..3000).chain([1 << 20, (1 << 28) - 3]) {
+            for granules in [reserved, reserved / 2, 0] {
+                let (mut general, mut short) = (Watch::NEW, Watch::NEW);
+                general.place(Scale {
+                    capacity: reserved * GRANULE,
+                    granules,
+                    ..SCALE
+                });
+                short.place_default(granules, reserved);
+                assert_eq!(general.levels, short.levels, "{granules} of {reserved}");
+            }
+        }
+    }
+
+    #[test]
+    fn b9_what_is_in_use_elsewhere_counts() {
+        let used = |external: usize| {
+            let mut watch = watch(Threshold::Percent(80), Threshold::Percent(60));
+            watch.place(Scale { external, ..SCALE });
+            let until_high = (0..=1000).find(|used| 1000 - used < watch.alarm());
+            watch.turn(0);
+            let until_low = (0..=1000).rev().find(|used| 1000 - used >= watch.alarm());
+            (until_high, until_low)
+        };
+        assert_eq!(used(0), (Some(800), Some(600)));
+        assert_eq!(used(100 * GRANULE), (Some(700), Some(500)));
+        assert_eq!(used(100 * GRANULE + 1), (Some(700), Some(499)));
+        assert_eq!(used(600 * GRANULE), (Some(200), Some(0)));
+        assert_eq!(used(601 * GRANULE), (Some(199), None));
+        assert_eq!(used(9000 * GRANULE), (Some(0), None));
     }
 }
