@@ -78,10 +78,13 @@ use side::Side;
 ///     drop(numbers);
 /// }
 /// ```
+// Where code has to be small, in the order of use, here and in what it consists of: instructions that reach the first 128 bytes
+// are shorter on Cortex-M.
+#[repr(C)]
 pub struct Heap<L, C = SingleCore, const CONTEXTS: usize = 1> {
     slots: [Slot<L>; CONTEXTS],
-    shared_lock: L,
     shared: UnsafeCell<Shared>,
+    shared_lock: L,
     posted: Posted,
     core: PhantomData<fn() -> C>,
 }
@@ -99,17 +102,27 @@ pub type LocalHeap = Heap<NoLock>;
 
 /// A context and its lock; on hosts, in cache lines of its own.
 #[cfg_attr(target_pointer_width = "64", repr(align(128)))]
+#[cfg_attr(terrace_small, repr(C))]
 struct Slot<L> {
     lock: L,
     context: UnsafeCell<Context>,
 }
 
 /// What all contexts share.
+#[cfg_attr(terrace_small, repr(C))]
 struct Shared {
     pool: Pool,
     watch: Watch,
-    table: Table,
+    /// There as soon as there is the host's side or an arena.
+    rescuer: Option<&'static Rescuer>,
+    /// What only hosts need that ask for it; nothing before that.
+    side: Option<NonNull<Side>>,
+    /// The arenas, each of which leads to the next.
+    arenas: *const Parking,
+    /// Granules that arenas hold.
+    managed: usize,
     journal: Journal,
+    table: Table,
     /// The last post that was handled.
     post_seen: u32,
     polling: bool,
@@ -121,19 +134,11 @@ struct Shared {
     is_low_untold: bool,
     /// With several contexts: the load has reached the watermark, unless other contexts hold enough of it.
     is_doubtful: bool,
-    /// Granules that arenas hold.
-    managed: usize,
-    /// The arenas, each of which leads to the next.
-    arenas: *const Parking,
-    /// How soon they collect.
+    /// How soon arenas collect.
     pace: Pace,
     /// The host, or a budget, asks for collections at the next poll.
     is_collecting: bool,
     is_due: bool,
-    /// What only hosts need that ask for it; nothing before that.
-    side: Option<NonNull<Side>>,
-    /// There as soon as there is the host's side or an arena.
-    rescuer: Option<&'static Rescuer>,
 }
 
 impl Shared {

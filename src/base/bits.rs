@@ -114,6 +114,15 @@ impl Bits {
         unsafe {
             let words = self.words.add(first_word as usize);
             let span = (last_word - first_word) as usize;
+            if cfg!(terrace_small) {
+                let mut mask = head;
+                for word in 0..span {
+                    *words.add(word) |= mask;
+                    mask = u32::MAX;
+                }
+                *words.add(span) |= mask & tail;
+                return;
+            }
             if span == 0 {
                 *words |= head & tail;
                 return;

@@ -279,7 +279,11 @@ impl Shared {
             self.note_freed(block, old);
             self.note_taken(start, new);
             move_down(block, start, old.size());
-            self.shrink(context, start, joined, wanted);
+            if joined != 0 {
+                self.shrink(context, start, joined, wanted);
+            } else {
+                self.release(context, block, n);
+            }
             start
         }
     }

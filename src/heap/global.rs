@@ -8,7 +8,7 @@ use lock_api::RawMutex;
 use super::rescue::Work;
 use super::{Heap, Shared};
 use crate::base::core_id::CoreId;
-use crate::base::granule::{GRANULE, granules};
+use crate::base::granule::{GRANULE, GRANULE_SHIFT, granules};
 use crate::native::context::Context;
 
 // SAFETY: blocks are granules of the heap's own spans that are allocated in the region, so no two overlap and none moves
@@ -62,7 +62,7 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
         let serve = |context: &mut Context, shared: &mut Shared| {
             let fresh = shared.pool.region.fresh();
             let block = shared.serve(context, layout.size(), layout.align());
-            (block, shared.is_fresh(block, fresh))
+            (block, shared.pool.region.is_behind(block as usize, fresh))
         };
         let (block, is_fresh) = if cfg!(feature = "check") {
             self.check_and((ptr::null_mut(), false), |context, shared| {
@@ -104,27 +104,39 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
             return unsafe { self.change_checked(block, layout, new_layout) };
         }
         // Neither 0 nor more than any block can have, in one comparison.
-        if layout.size() == 0 || new_size.wrapping_sub(1) >= isize::MAX as usize {
+        if new_size.wrapping_sub(1) >= isize::MAX as usize {
             // SAFETY: the caller gives the block.
             return unsafe { self.resize_oddly(block, layout, new_size) };
         }
-        // SAFETY: the caller's block is one of this heap, with this layout. A new block is larger, and apart from it.
+        // SAFETY: the caller's block is one of this heap, with this layout. A new block is larger, and apart from it, unless that was
+        // joined to it.
         unsafe {
-            let new_block =
-                self.enter(|context, shared| shared.resize(context, block, layout.size(), new_size, layout.align()));
+            let new_block = self.enter(|context, shared| {
+                let new_block = shared.resize(context, block, layout.size(), new_size, layout.align());
+                if new_block.is_null() {
+                    return shared.join_or_miss(context, block, layout, new_size);
+                }
+                new_block
+            });
             if new_block == block {
                 return block;
             }
             if new_block.is_null() {
-                return self.join(block, layout, new_size);
+                return self.enlarge(block, layout, new_size);
             }
-            ptr::copy_nonoverlapping(block, new_block, layout.size());
-            self.release(block, layout);
+            let wanted = granules(new_size);
+            let joined = joined(block, granules(layout.size()), new_block, wanted);
+            if joined != 0 {
+                self.move_joined(block, layout, new_block, joined, wanted);
+            } else {
+                ptr::copy_nonoverlapping(block, new_block, layout.size());
+                self.release(block, layout);
+            }
             new_block
         }
     }
 
-    /// As [`Heap::resize`], from or to no bytes, or to more than there can be.
+    /// As [`Heap::resize`], to no bytes, or to more than there can be.
     ///
     /// # Safety
     /// As for [`GlobalAlloc::realloc`].
@@ -132,46 +144,12 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
     #[cfg_attr(not(terrace_small), inline(never))]
     #[cfg_attr(terrace_small, inline(always))]
     unsafe fn resize_oddly(&self, block: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
-        if layout.size() == 0 {
-            let new_layout = Layout::from_size_align(new_size, layout.align());
-            return new_layout.map_or(ptr::null_mut(), |layout| self.allocate(layout));
-        }
         if new_size != 0 {
             return ptr::null_mut();
         }
         // SAFETY: the caller gives the block up.
         unsafe { self.release(block, layout) };
         ptr::without_provenance_mut(layout.align())
-    }
-
-    /// Moves the block down into the free space around it, if it fits there.
-    ///
-    /// # Safety
-    /// As for [`GlobalAlloc::realloc`]; the block is to grow.
-    #[cold]
-    #[inline(never)]
-    unsafe fn join(&self, block: *mut u8, old: Layout, new_size: usize) -> *mut u8 {
-        let (n, wanted) = (granules(old.size()), granules(new_size));
-        // SAFETY: the caller's block is one of this heap, with this layout.
-        let joined = self.enter(|context, shared| unsafe {
-            let may_join = old.align() <= GRANULE;
-            let joined = if may_join {
-                shared.join(context, block, n, wanted)
-            } else {
-                None
-            };
-            if joined.is_none() {
-                shared.miss(context, new_size);
-            }
-            joined
-        });
-        let Some((start, joined)) = joined else {
-            // SAFETY: the caller's; the new size is one that a layout can have.
-            return unsafe { self.enlarge(block, old, new_size) };
-        };
-        // SAFETY: the caller's; `start` begins as many granules as were joined, in which the old contents lie.
-        unsafe { self.move_joined(block, old, start, joined, wanted) };
-        start
     }
 
     /// Moves the contents of the block down to where the joined granules start, of which `wanted` are kept.
@@ -259,13 +237,20 @@ pub(super) unsafe fn move_down(from: *mut u8, to: *mut u8, bytes: usize) {
     }
 }
 
+/// How many granules are one block with the old one, of `n` granules, if there is room for `wanted` ones at `start` now; 0 if that is
+/// a block of its own, which never reaches into the old one.
+#[inline(always)]
+fn joined(block: *mut u8, n: usize, start: *mut u8, wanted: usize) -> usize {
+    let before = (block as usize).wrapping_sub(start as usize) >> GRANULE_SHIFT;
+    if before < wanted { wanted.max(before + n) } else { 0 }
+}
+
 impl Shared {
     /// The block itself if it could be resized in place, else a new block that is larger, or null.
     ///
     /// # Safety
-    /// As for [`GlobalAlloc::realloc`]; neither size is 0.
+    /// As for [`GlobalAlloc::realloc`]; the new size is not 0, nor more than `isize::MAX`. The old one may be 0.
     #[cfg_attr(not(terrace_small), inline(always))]
-    #[cfg_attr(terrace_small, inline(never))]
     pub(super) unsafe fn resize(
         &mut self,
         context: &mut Context,
@@ -281,13 +266,14 @@ impl Shared {
                 self.shrink(context, block, n, wanted);
                 return block;
             }
-            if wanted != 0 && self.pool.extend(context, block, n, wanted) {
+            // A block of no bytes is none.
+            if n != 0 && wanted != 0 && self.pool.extend(context, block, n, wanted) {
                 self.account(context);
                 return block;
             }
         }
         if align <= GRANULE {
-            let cached = context.pop(new_size);
+            let cached = context.pop_openly(wanted);
             if !cached.is_null() {
                 return cached;
             }
@@ -298,11 +284,46 @@ impl Shared {
         self.serve_quietly(context, new_size, align)
     }
 
-    /// Joins the free blocks on both sides to the block, for `wanted` granules, as [`Pool::join`](crate::native::pool::Pool::join)
-    /// does, unless these are more than may be taken.
+    /// As [`Shared::join_around`], for a block of this layout that is to have `new_size` bytes. If there is no room, a failure is
+    /// noted, if nothing else can be done.
+    ///
+    /// # Safety
+    /// As for [`Shared::join_around`].
+    #[cold]
+    #[cfg_attr(not(terrace_small), inline(never))]
+    #[cfg_attr(terrace_small, inline(always))]
+    unsafe fn join_or_miss(&mut self, context: &mut Context, block: *mut u8, old: Layout, new_size: usize) -> *mut u8 {
+        if old.align() <= GRANULE && old.size() != 0 {
+            // SAFETY: the caller's; the block is one.
+            let start = unsafe { self.join_around(context, block, granules(old.size()), granules(new_size)) };
+            if !start.is_null() {
+                return start;
+            }
+        }
+        self.miss(context, new_size);
+        ptr::null_mut()
+    }
+
+    /// Makes room for `wanted` granules around the block, as [`Pool::join`](crate::native::pool::Pool::join) does, unless these are
+    /// more than may be taken; null if there is none.
     ///
     /// # Safety
     /// As for `Pool::join`.
+    #[cfg_attr(terrace_small, inline(never))]
+    unsafe fn join_around(&mut self, context: &mut Context, block: *mut u8, n: usize, wanted: usize) -> *mut u8 {
+        if self.pool.falls_short(context, wanted.wrapping_sub(n)) {
+            return ptr::null_mut();
+        }
+        // SAFETY: the caller's.
+        let start = unsafe { self.pool.join(context, block, n, wanted) };
+        self.account(context);
+        start
+    }
+
+    /// As [`Shared::join_around`], with the number of granules that are one block with the old one now, or 0.
+    ///
+    /// # Safety
+    /// As for [`Shared::join_around`].
     pub(super) unsafe fn join(
         &mut self,
         context: &mut Context,
@@ -310,13 +331,9 @@ impl Shared {
         n: usize,
         wanted: usize,
     ) -> Option<(*mut u8, usize)> {
-        if self.pool.falls_short(context, wanted.wrapping_sub(n)) {
-            return None;
-        }
         // SAFETY: the caller's.
-        let joined = unsafe { self.pool.join(context, block, n, wanted) };
-        self.account(context);
-        joined
+        let start = unsafe { self.join_around(context, block, n, wanted) };
+        (!start.is_null()).then(|| (start, joined(block, n, start, wanted)))
     }
 
     /// Shortens the block of `n` granules to `wanted`, not 0 and not more.
@@ -330,11 +347,5 @@ impl Shared {
             let has_time = unsafe { self.pool.shrink(context, block, n, wanted) };
             self.follow_release(context, has_time);
         }
-    }
-
-    /// Whether the block, if there is one, lies where nothing was handed out before `fresh` rose.
-    fn is_fresh(&self, block: *mut u8, fresh: u32) -> bool {
-        let address = block as usize;
-        !block.is_null() && self.pool.region.contains(address) && self.pool.region.position_of(address) >= fresh
     }
 }

@@ -131,13 +131,11 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
 
 impl Shared {
     /// Bytes in use outside of the heap.
-    #[inline(never)]
     pub(super) fn external(&self) -> usize {
         self.side_to_look_at().map_or(0, |side| side.external.total())
     }
 
     /// Bytes in use, as watermarks see it, of which those elsewhere are a part; `idle` bytes of what is taken are not in use.
-    #[cfg_attr(terrace_small, inline(never))]
     pub(super) fn watched(&self, idle: usize) -> usize {
         (self.taken() - idle).saturating_add(self.external())
     }

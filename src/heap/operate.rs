@@ -91,7 +91,15 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
         // SAFETY: the slot's lock is held until `unlock`, so this is the only reference to the context; the caller gives
         // the block up.
         unsafe {
-            match (*slot.context.get()).push(block, layout.size()) {
+            let pushed = (*slot.context.get()).push(block, layout.size());
+            if cfg!(terrace_small) && pushed != Pushed::Cached {
+                // One copy of the slow way.
+                if pushed == Pushed::Short {
+                    (*slot.context.get()).undo_push(layout.size());
+                }
+                return self.release_slowly(slot, block, layout);
+            }
+            match pushed {
                 Pushed::Cached => slot.lock.unlock(),
                 Pushed::Unfit => self.release_slowly(slot, block, layout),
                 Pushed::Short => self.release_short(slot, block, layout),
@@ -253,12 +261,7 @@ impl Shared {
     #[cfg_attr(not(terrace_small), inline(always))]
     #[cfg_attr(terrace_small, inline(never))]
     pub(super) fn serve_quietly(&mut self, context: &mut Context, size: usize, align: usize) -> *mut u8 {
-        let n = granules(size);
-        let block = if align <= GRANULE {
-            self.pool.allocate(context, n)
-        } else {
-            self.pool.allocate_aligned(context, n, align)
-        };
+        let block = self.pool.allocate(context, granules(size), align);
         self.account(context);
         block
     }
@@ -278,7 +281,7 @@ impl Shared {
     #[cfg_attr(not(terrace_small), inline(always))]
     #[cfg_attr(terrace_small, inline(never))]
     pub(super) fn follow_release(&mut self, context: &mut Context, has_time: bool) {
-        let turned = self.pool.is_noticed() && self.look(context);
+        let turned = self.look(context);
         if has_time && !turned {
             self.pool.drain(context);
         }
@@ -289,9 +292,7 @@ impl Shared {
     #[inline(never)]
     pub(super) fn fail(&mut self, context: &Context, bytes: usize) {
         self.journal.failed(bytes);
-        self.has_news = true;
-        let used = self.watched(context.idle() * GRANULE);
-        self.watch.raise(Pressure::Critical, Cause::Failure { bytes }, used);
+        self.raise(Pressure::Critical, Cause::Failure { bytes }, context.idle());
     }
 
     /// Bytes that are not in the buckets.
@@ -307,7 +308,7 @@ impl Shared {
     #[cfg_attr(terrace_small, inline(never))]
     pub(super) fn account(&mut self, context: &mut Context) -> bool {
         self.pool.note_least();
-        self.pool.is_noticed() && self.look(context)
+        self.look(context)
     }
 
     /// Shows the load to the watch as far as this context knows it: what other contexts hold counts as in use. That may arm the
@@ -315,8 +316,11 @@ impl Shared {
     #[cfg_attr(not(terrace_small), inline(always))]
     #[cfg_attr(terrace_small, inline(never))]
     fn look(&mut self, context: &mut Context) -> bool {
-        self.pool.follow_alarm(context);
-        let is_alarming = self.pool.is_alarming(context.idle());
+        if !self.pool.is_noticed() {
+            return false;
+        }
+        self.pool.follow_notice(context);
+        let is_alarming = self.is_alarming(context.idle());
         if is_alarming == self.watch.is_disarmed() {
             return false;
         }
@@ -329,11 +333,17 @@ impl Shared {
         true
     }
 
+    /// Whether so little is free, with `idle` granules that contexts hold, that an alarm is due, or would be. O(1).
+    #[inline(always)]
+    fn is_alarming(&self, idle: usize) -> bool {
+        self.pool.free() + idle < self.watch.alarm()
+    }
+
     /// Shows the load to the watch; `idle` bytes of what is taken are not in use.
     #[inline(never)]
     pub(super) fn observe(&mut self, idle: usize) {
         let idle = idle / GRANULE;
-        if self.pool.is_alarming(idle) != self.watch.is_disarmed() {
+        if self.is_alarming(idle) != self.watch.is_disarmed() {
             self.turn(idle);
         }
     }
@@ -343,10 +353,23 @@ impl Shared {
     #[cold]
     #[inline(never)]
     fn turn(&mut self, idle: usize) {
-        self.watch.turn(self.watched(idle * GRANULE));
-        self.journal.recovered |= !self.watch.is_disarmed();
-        self.has_news = true;
+        self.watch.turn();
+        if self.watch.is_disarmed() {
+            self.raise(Pressure::Moderate, Cause::Watermark, idle);
+        } else {
+            self.journal.recovered = true;
+            self.has_news = true;
+        }
         self.follow_watch();
+    }
+
+    /// Makes low memory due; `idle` granules of what is taken are not in use.
+    #[cold]
+    #[inline(never)]
+    fn raise(&mut self, level: Pressure, cause: Cause, idle: usize) {
+        self.has_news = true;
+        let used = self.watched(idle * GRANULE);
+        self.watch.raise(level, cause, used);
     }
 
     /// Places the watermarks anew, and tells the pool.

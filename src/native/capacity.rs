@@ -53,7 +53,6 @@ impl Pool {
     }
 
     /// Granules of all spans, free or not. O(spans).
-    #[inline(never)]
     pub(crate) fn granules(&self) -> usize {
         self.regions().map(|region| region.granules() as usize).sum()
     }

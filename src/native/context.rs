@@ -106,19 +106,35 @@ impl Context {
             return ptr::null_mut();
         }
         // SAFETY: CACHE: the entry exists.
-        let block = unsafe { self.take(n) };
-        if !block.is_null() {
-            self.hits = self.hits.wrapping_add(1);
+        unsafe { self.hit(n) }
+    }
+
+    /// As [`Context::pop`], for `n` granules, where that need not be fast.
+    #[inline(always)]
+    pub(crate) fn pop_openly(&mut self, n: usize) -> *mut u8 {
+        if n >= self.limit_size {
+            return ptr::null_mut();
         }
-        block
+        self.pop_idle(n)
     }
 
     /// As [`Context::pop`], for `n` granules and also while the context is closed.
+    #[cfg_attr(terrace_small, inline(never))]
     pub(crate) fn pop_idle(&mut self, n: usize) -> *mut u8 {
-        if n > self.sizes || self.cached() == 0 {
+        if n.wrapping_sub(1) >= self.sizes {
             return ptr::null_mut();
         }
         // SAFETY: CACHE: the entry exists.
+        unsafe { self.hit(n) }
+    }
+
+    /// Takes a cached block of `n` granules; null if there is none. O(1).
+    ///
+    /// # Safety
+    /// The table has an entry for `n`.
+    #[inline(always)]
+    unsafe fn hit(&mut self, n: usize) -> *mut u8 {
+        // SAFETY: the caller's.
         let block = unsafe { self.take(n) };
         if !block.is_null() {
             self.hits = self.hits.wrapping_add(1);
@@ -172,6 +188,7 @@ impl Context {
     ///
     /// # Safety
     /// The granules are allocated, with the bits of the first and the last one set, and nobody uses them.
+    #[inline(always)]
     pub(crate) unsafe fn keep(&mut self, block: *mut u8, n: usize) -> bool {
         // SAFETY: the caller gives a block.
         let pushed = unsafe { self.push(block, n << GRANULE_SHIFT) };
@@ -188,7 +205,8 @@ impl Context {
     }
 
     /// The next `n` granules of the chunk, or null. O(1).
-    #[inline(always)]
+    #[cfg_attr(not(terrace_small), inline(always))]
+    #[cfg_attr(terrace_small, inline(never))]
     pub(crate) fn bump(&mut self, n: usize) -> *mut u8 {
         let block = self.bump;
         if n > self.rest() {
@@ -261,6 +279,9 @@ impl Context {
     /// Whether the context holds anything that is not in use.
     #[inline(always)]
     pub(crate) fn is_idle(&self) -> bool {
+        if cfg!(terrace_small) {
+            return self.idle() != 0;
+        }
         self.grant != self.room || self.bump != self.limit
     }
 
@@ -278,7 +299,7 @@ impl Context {
     /// Takes the first cached block of `n` granules if its address is a multiple of `align`, else null. O(1).
     pub(crate) fn pop_aligned(&mut self, n: usize, align: usize) -> *mut u8 {
         // SAFETY: CACHE: the entry exists.
-        if n > self.sizes || unsafe { *self.table.add(n) } as usize & (align - 1) != 0 {
+        if n.wrapping_sub(1) >= self.sizes || unsafe { *self.table.add(n) } as usize & (align - 1) != 0 {
             return ptr::null_mut();
         }
         self.pop_idle(n)

@@ -10,6 +10,8 @@
 //! **Invariant `FLOOR`**: while less than the floor is in the buckets, all contexts are closed, so that every request is asked
 //! whether it may. For only a request with a lower floor of its own takes so much, which locks all contexts and closes them, and
 //! they are opened above the floor only. What caches hold counts as free for such a request alone, as nobody else can know it.
+//!
+//! Whoever sets a floor sets [`Pool`]'s pointer to what is special: programs without one do not link it.
 
 use super::context::Context;
 use super::pool::Pool;
@@ -26,15 +28,14 @@ impl Pool {
     #[cfg_attr(not(terrace_small), inline(always))]
     #[cfg_attr(terrace_small, inline(never))]
     pub(crate) fn falls_short(&self, context: &Context, n: usize) -> bool {
-        self.free() < self.floor.wrapping_add(n) && self.falls_short_of(context, n)
+        self.special
+            .is_some_and(|special| (special.falls_short)(self, context, n))
     }
 
-    /// As [`Pool::falls_short`], if less than floor and request is in the buckets; without a floor, nothing falls short of it.
-    #[cold]
-    #[cfg_attr(not(terrace_small), inline(never))]
-    fn falls_short_of(&self, context: &Context, n: usize) -> bool {
+    /// As [`Pool::falls_short`], where there may be a floor; without one, nothing falls short of it.
+    pub(super) fn falls_short_of(&self, context: &Context, n: usize) -> bool {
         if self.floor & OWN == 0 {
-            return self.floor != 0;
+            return self.floor != 0 && self.free() < self.floor.wrapping_add(n);
         }
         self.free() + context.idle() + BIAS < (self.floor & !OWN) + n
     }
@@ -45,24 +46,20 @@ impl Pool {
         self.floor != 0
     }
 
-    /// Free granules below which a chunk could go below the floor.
-    #[inline(always)]
-    pub(super) fn chunk_floor(&self) -> usize {
-        if self.floor == 0 {
-            return 0;
-        }
-        self.floor + usize::from(self.quantum)
-    }
-
-    /// Sets the granules that requests must leave in the buckets. All contexts are to be settled under the same locks.
+    /// Sets the granules that requests must leave in the buckets. The alarm is to be set anew if that is a change, and all contexts
+    /// are to be settled under the same locks.
     pub(crate) fn set_floor(&mut self, granules: usize) {
         self.floor = granules;
-        self.set_alarm(self.alarm, self.notice == usize::MAX);
+        if granules != 0 {
+            self.special = Some(Pool::SPECIAL);
+        }
+        self.judge();
     }
 
     /// Sets the floor of the request that is to follow, of which other contexts hold `elsewhere`; returns the common floor. All
     /// contexts are locked until [`Pool::set_floor`] makes it that again.
     pub(crate) fn lower_floor(&mut self, granules: usize, elsewhere: usize) -> usize {
+        self.special = Some(Pool::SPECIAL);
         core::mem::replace(&mut self.floor, (granules + BIAS - elsewhere) | OWN)
     }
 }

@@ -19,9 +19,9 @@
 use core::ptr;
 
 use super::context::Context;
-use crate::base::granule::MAX_GRANULES;
+use crate::base::granule::{GRANULE, MAX_GRANULES};
 use crate::region::span::MAX_CACHED;
-use crate::region::{End, Fit, Region};
+use crate::region::{End, Fit, Found, Region};
 
 /// A new chunk is taken only for requests of at most this part of it, as a shift.
 const BUMP_SHIFT: u32 = 2;
@@ -46,22 +46,19 @@ pub struct Steps {
 }
 
 /// The spans of a heap and the rules for sharing them.
+#[cfg_attr(terrace_small, repr(C))]
 pub(crate) struct Pool {
-    /// The first span; the others are linked behind it.
-    pub region: Region,
-    /// The class of free blocks that one must be left of while memory is plentiful.
-    pub(super) reserve: u8,
-    /// Granules of a chunk.
-    pub(super) quantum: u16,
-    pub(super) contexts: u8,
     /// Whether memory is plentiful.
     pub(super) plentiful: bool,
     /// Whether each request has to be seen.
     barred: bool,
     /// How blocks are chosen now.
     fit: Fit,
-    /// Free granules below which an alarm is due.
-    pub(super) alarm: usize,
+    /// The class of free blocks that one must be left of while memory is plentiful.
+    pub(super) reserve: u8,
+    /// Granules of a chunk.
+    pub(super) quantum: u16,
+    pub(super) contexts: u8,
     /// Free granules below which nothing is cached, so that each change of the load is seen, and an operation takes a closer
     /// look: at the alarm level, or above the floor; any, if the load is watched.
     pub(super) notice: usize,
@@ -69,9 +66,24 @@ pub(crate) struct Pool {
     pub(super) least: isize,
     /// What a request must leave free, see `floor.rs`; 0 if it need leave nothing.
     pub(super) floor: usize,
+    /// What else some programs need; nothing before that.
+    pub(super) special: Option<&'static Special>,
     /// Free granules of the spans behind the first one.
     pub(super) free_elsewhere: usize,
     pub steps: Steps,
+    /// The first span; the others are linked behind it.
+    pub region: Region,
+}
+
+/// What only some programs need of a pool: further spans, and a floor. Whoever makes one there sets the pointer to it, so that the
+/// others do not link it.
+pub(super) struct Special {
+    /// Takes granules from another span than the first, as [`Region::take`], or null.
+    pub take: fn(&mut Pool, n: u32, align: usize) -> *mut u8,
+    /// Counts what is free in other spans.
+    pub count: fn(&mut Pool),
+    /// Whether a request would leave less than the floor.
+    pub falls_short: fn(&Pool, context: &Context, n: usize) -> bool,
 }
 
 impl Pool {
@@ -83,11 +95,11 @@ impl Pool {
         plentiful: false,
         barred: false,
         fit: Fit::Dense,
-        alarm: 0,
         notice: 0,
         least: 0,
         floor: 0,
         free_elsewhere: 0,
+        special: None,
         steps: Steps {
             bumped: 0,
             refills: 0,
@@ -108,16 +120,10 @@ impl Pool {
         self.contexts <= 1
     }
 
-    /// Whether so little is free, with `idle` granules that contexts hold, that an alarm is due, or would be. O(1).
+    /// Takes note that free memory fell below what asks for a look at the load. O(1).
     #[inline(always)]
-    pub(crate) fn is_alarming(&self, idle: usize) -> bool {
-        self.free() + idle < self.alarm
-    }
-
-    /// Takes note that free memory fell below the alarm level, if it did. O(1).
-    #[inline(always)]
-    pub(crate) fn follow_alarm(&mut self, context: &mut Context) {
-        if self.plentiful && self.is_noticed() {
+    pub(crate) fn follow_notice(&mut self, context: &mut Context) {
+        if self.plentiful {
             self.judge_for(context);
         }
     }
@@ -125,12 +131,9 @@ impl Pool {
     /// Sets the free granules below which each change of the load must be seen; if `always`, each change must be seen.
     /// The running context is settled by the operation under way, the others by their next one.
     pub(crate) fn set_alarm(&mut self, alarm: usize, always: bool) {
-        self.alarm = alarm;
-        self.notice = if always {
-            usize::MAX
-        } else {
-            alarm.max(self.chunk_floor())
-        };
+        // A chunk is not to go below the floor.
+        let chunk_floor = self.floor + usize::from(self.quantum);
+        self.notice = if always { usize::MAX } else { alarm.max(chunk_floor) };
         self.judge();
     }
 
@@ -183,10 +186,16 @@ impl Pool {
         self.settle(context);
     }
 
-    /// Serves a request of `n` granules, not 0, that the cache did not serve; null if it cannot. O(1). While memory is plentiful,
-    /// chunks don't reach down to the floor.
+    /// Serves a request of `n` granules, not 0, at a multiple of `align`, a power of two, that the cache did not serve; null if it
+    /// cannot. O(1).
     #[inline(always)]
-    pub(crate) fn allocate(&mut self, context: &mut Context, n: usize) -> *mut u8 {
+    pub(crate) fn allocate(&mut self, context: &mut Context, n: usize, align: usize) -> *mut u8 {
+        if self.falls_short(context, n) {
+            return ptr::null_mut();
+        }
+        if align > GRANULE {
+            return self.allocate_aligned(context, n, align);
+        }
         if self.plentiful {
             let block = context.bump(n);
             if !block.is_null() {
@@ -196,18 +205,13 @@ impl Pool {
             if n <= usize::from(self.quantum >> BUMP_SHIFT) {
                 return self.refill(context, n as u32);
             }
-            if self.falls_short(context, n) {
-                return ptr::null_mut();
-            }
-        } else if self.falls_short(context, n) {
-            return ptr::null_mut();
         } else if context.is_idle() {
             let block = self.allocate_idle(context, n);
             if !block.is_null() {
                 return block;
             }
         }
-        self.allocate_directly(context, n)
+        self.allocate_directly(context, n, GRANULE)
     }
 
     /// Serves a request of `n` granules from what the closed context still holds, and drains it.
@@ -223,45 +227,10 @@ impl Pool {
         block
     }
 
-    /// Serves a request of `n` granules from the buckets.
-    #[inline(always)]
-    fn allocate_directly(&mut self, context: &mut Context, n: usize) -> *mut u8 {
-        if !is_possible(n) {
-            return ptr::null_mut();
-        }
-        let found = self.region.take(n as u32, self.fit);
-        if found.block == 0 {
-            return self.allocate_elsewhere(context, n as u32);
-        }
-        self.steps.direct = self.steps.direct.wrapping_add(1);
-        self.follow_take(context, found.class);
-        self.region.pointer_to(found.block)
-    }
-
-    /// Serves a request of `n` granules that the first span cannot serve.
-    #[cold]
+    /// As [`Pool::allocate`], with more than the granule's alignment.
     #[cfg_attr(not(terrace_small), inline(never))]
     #[cfg_attr(terrace_small, inline(always))]
-    fn allocate_elsewhere(&mut self, context: &mut Context, n: u32) -> *mut u8 {
-        let block = self.take_elsewhere(|region| region.take(n, Fit::Dense).block);
-        if !block.is_null() || !context.is_idle() || !self.give_idle(context) {
-            return block;
-        }
-        let position = self.region.take_newest(n);
-        if position == 0 {
-            return block;
-        }
-        self.follow_take(context, u32::MAX);
-        self.steps.rescued = self.steps.rescued.wrapping_add(1);
-        self.region.pointer_to(position)
-    }
-
-    /// Serves a request of `n` granules, not 0, at a multiple of `align`, a power of two above the granule. O(1).
-    #[inline(never)]
-    pub(crate) fn allocate_aligned(&mut self, context: &mut Context, n: usize, align: usize) -> *mut u8 {
-        if !is_possible(n) || self.falls_short(context, n) {
-            return ptr::null_mut();
-        }
+    fn allocate_aligned(&mut self, context: &mut Context, n: usize, align: usize) -> *mut u8 {
         let mut block = context.pop_aligned(n, align);
         if !block.is_null() {
             return block;
@@ -271,15 +240,54 @@ impl Pool {
             block = context.bump(n);
         }
         if block.is_null() {
-            let found = self.region.take_aligned(n as u32, align);
-            if found.block == 0 {
-                return self.take_elsewhere(|region| region.take_aligned(n as u32, align).block);
-            }
-            block = self.region.pointer_to(found.block);
-            self.follow_take(context, found.class);
+            return self.allocate_directly(context, n, align);
         }
         self.steps.direct = self.steps.direct.wrapping_add(1);
         block
+    }
+
+    /// Serves a request of `n` granules from the buckets.
+    #[cfg_attr(not(terrace_small), inline(always))]
+    #[cfg_attr(terrace_small, inline(never))]
+    fn allocate_directly(&mut self, context: &mut Context, n: usize, align: usize) -> *mut u8 {
+        if !is_possible(n) {
+            return ptr::null_mut();
+        }
+        let found = self.region.take(n as u32, align, self.fit);
+        if found.block == 0 {
+            return self.allocate_elsewhere(context, n as u32, align);
+        }
+        self.steps.direct = self.steps.direct.wrapping_add(1);
+        self.hand_out(context, found)
+    }
+
+    /// Serves a request of `n` granules that the first span cannot serve.
+    #[cold]
+    #[cfg_attr(not(terrace_small), inline(never))]
+    #[cfg_attr(terrace_small, inline(always))]
+    fn allocate_elsewhere(&mut self, context: &mut Context, n: u32, align: usize) -> *mut u8 {
+        if let Some(special) = self.special {
+            let block = (special.take)(self, n, align);
+            if !block.is_null() {
+                return block;
+            }
+        }
+        if !context.is_idle() || !self.give_idle(context) {
+            return ptr::null_mut();
+        }
+        let found = self.region.take(n, align, Fit::Dense);
+        if found.block == 0 {
+            return ptr::null_mut();
+        }
+        self.steps.rescued = self.steps.rescued.wrapping_add(1);
+        self.hand_out(context, found)
+    }
+
+    /// The address of what was taken from the first span. Memory may have become short.
+    #[inline(always)]
+    fn hand_out(&mut self, context: &mut Context, found: Found) -> *mut u8 {
+        self.follow_take(context, found.class);
+        self.region.pointer_to(found.block)
     }
 
     /// Serves a request of `n` granules, not 0, for what stays for long: at an end of the first span, and not from a chunk; null
@@ -294,8 +302,7 @@ impl Pool {
             return ptr::null_mut();
         }
         self.steps.direct = self.steps.direct.wrapping_add(1);
-        self.follow_take(context, found.class);
-        self.region.pointer_to(found.block)
+        self.hand_out(context, found)
     }
 
     /// Takes back a block of `n` granules that the cache did not take; tells whether that was little work, so that some
@@ -384,12 +391,11 @@ impl Pool {
                 wanted = n;
             }
         }
-        let found = self.region.take(wanted, Fit::Quick);
+        let found = self.region.take(wanted, GRANULE, Fit::Quick);
         if found.block == 0 {
             return ptr::null_mut();
         }
-        self.follow_take(context, found.class);
-        let block = self.region.pointer_to(found.block);
+        let block = self.hand_out(context, found);
         if wanted == n {
             self.steps.direct = self.steps.direct.wrapping_add(1);
             return block;
@@ -411,15 +417,43 @@ impl Pool {
     #[cfg_attr(not(terrace_small), inline(always))]
     #[cfg_attr(terrace_small, inline(never))]
     unsafe fn give(&mut self, block: *mut u8, n: usize) -> u32 {
-        let (address, n) = (block as usize, n as u32);
-        if self.region.contains(address) {
+        let address = block as usize;
+        if cfg!(not(terrace_small)) && self.region.contains(address) {
             let position = self.region.position_of(address);
             // SAFETY: the caller gives allocated granules of this span.
-            return unsafe { self.region.give(position, n) };
+            return unsafe { self.region.give(position, n as u32) };
         }
-        // SAFETY: as above, of another span.
-        unsafe { self.give_elsewhere(address, n) };
+        // SAFETY: the caller's.
+        unsafe { self.give_anywhere(address, n as u32) }
+    }
+
+    /// As [`Pool::give`], with one way for all spans.
+    ///
+    /// # Safety
+    /// As for [`Pool::give`].
+    #[cfg_attr(not(terrace_small), cold, inline(never))]
+    #[cfg_attr(terrace_small, inline(always))]
+    unsafe fn give_anywhere(&mut self, address: usize, n: u32) -> u32 {
+        let first = &raw const self.region;
+        let Some(region) = self.region_of(address) else {
+            return 0;
+        };
+        let is_first = ptr::eq(region, first);
+        // SAFETY: the caller gives allocated granules of this span.
+        let class = unsafe { region.give(region.position_of(address), n) };
+        if is_first {
+            return class;
+        }
+        self.count_others();
         0
+    }
+
+    /// Follows a change in another span than the first, if there is one. O(spans).
+    #[inline(always)]
+    pub(super) fn count_others(&mut self) {
+        if let Some(special) = self.special {
+            (special.count)(self);
+        }
     }
 
     /// As [`Pool::give`], for what the context held.

@@ -1,5 +1,7 @@
 //! Resizing a block where it is.
 
+use core::ptr;
+
 use super::pool::Pool;
 use crate::base::granule::GRANULE_SHIFT;
 use crate::native::context::Context;
@@ -14,46 +16,50 @@ impl Pool {
     pub(crate) unsafe fn extend(&mut self, context: &mut Context, block: *mut u8, n: usize, wanted: usize) -> bool {
         let end = block.wrapping_add(n << GRANULE_SHIFT);
         let more = wanted - n;
-        // While memory is plentiful, chunks don't reach down to the floor.
-        if !self.plentiful && self.falls_short(context, more) {
+        if self.falls_short(context, more) {
             return false;
         }
         if context.extend(end, more) {
             return true;
         }
         let address = block as usize;
-        // SAFETY: the caller's block is an allocated one of the span that contains it.
-        unsafe {
-            if !self.region.contains(address) {
-                return self.grow_elsewhere(context, address, n, wanted);
-            }
-            // Most neighbours are allocated, which one bit tells.
+        if cfg!(not(terrace_small)) && self.region.contains(address) {
             let end = self.region.position_of(address) + n as u32;
-            if self.region.is_allocated(end) || self.falls_short(context, more) || !self.region.take_first(end, more) {
-                return false;
+            // SAFETY: the caller's block is an allocated one of this span, and ends there.
+            let is_extended = unsafe { self.region.take_first(end, more) };
+            if is_extended {
+                self.follow_take(context, u32::MAX);
             }
+            return is_extended;
         }
-        self.follow_take(context, u32::MAX);
-        true
+        // SAFETY: the caller's.
+        unsafe { self.extend_anywhere(context, address, n as u32, more) }
     }
 
+    /// As [`Pool::extend`], into a free block, with one way for all spans.
+    ///
     /// # Safety
     /// As for [`Pool::extend`].
-    #[cold]
-    #[cfg_attr(not(terrace_small), inline(never))]
+    #[cfg_attr(not(terrace_small), cold, inline(never))]
     #[cfg_attr(terrace_small, inline(always))]
-    unsafe fn grow_elsewhere(&mut self, context: &mut Context, address: usize, n: usize, wanted: usize) -> bool {
-        if self.falls_short(context, wanted - n) {
-            return false;
-        }
+    unsafe fn extend_anywhere(&mut self, context: &mut Context, address: usize, n: u32, more: usize) -> bool {
         let Some(region) = self.region_of(address) else {
             return false;
         };
-        let end = region.position_of(address) + n as u32;
-        // SAFETY: the caller's block is an allocated one of this span.
-        let grown = unsafe { !region.is_allocated(end) && region.take_first(end, wanted - n) };
-        self.follow_change(context);
-        grown
+        let end = region.position_of(address) + n;
+        // SAFETY: the caller's block is an allocated one of this span, and ends there.
+        let is_extended = unsafe { region.take_first(end, more) };
+        if is_extended {
+            self.follow_change(context);
+        }
+        is_extended
+    }
+
+    /// Follows that granules were taken in place, in whatever span. O(spans).
+    #[cfg_attr(terrace_small, inline(never))]
+    fn follow_change(&mut self, context: &mut Context) {
+        self.count_others();
+        self.follow_take(context, u32::MAX);
     }
 
     /// Shortens the block of `n` granules to `wanted`; tells whether there is time to drain, as [`Pool::release`] does. O(1).
@@ -76,30 +82,24 @@ impl Pool {
     }
 
     /// Makes room for `wanted` granules by joining the free blocks on both sides to the block of `n` granules; for when no
-    /// other block is to be had. Returns the start and the granules of what is now one allocated block, with the contents
-    /// still at `block`; its tail is to be given back by [`Pool::shrink`]. O(1).
+    /// other block is to be had. Returns where the room begins, or null if there is not enough. That is lower by fewer than
+    /// `wanted` granules if it is one allocated block with the old one now, whose tail is to be given back by [`Pool::shrink`]
+    /// when the contents have moved; else it is a block of its own. O(1).
     ///
     /// # Safety
     /// The block was handed out by this pool with that size; `wanted` is more.
-    pub(crate) unsafe fn join(
-        &mut self,
-        context: &mut Context,
-        block: *mut u8,
-        n: usize,
-        wanted: usize,
-    ) -> Option<(*mut u8, usize)> {
+    pub(crate) unsafe fn join(&mut self, context: &mut Context, block: *mut u8, n: usize, wanted: usize) -> *mut u8 {
         let address = block as usize;
-        let region = self.region_of(address)?;
-        let position = region.position_of(address);
+        let Some(region) = self.region_of(address) else {
+            return ptr::null_mut();
+        };
         // SAFETY: the caller's block is an allocated one of this span.
-        let around = unsafe { region.room_around(position, n as u32) };
-        if (around.granules as usize) < wanted {
-            return None;
+        let start = unsafe { region.join_around(region.position_of(address), n as u32, wanted) };
+        if start == 0 {
+            return ptr::null_mut();
         }
-        // SAFETY: as above.
-        unsafe { region.join_around(position, n as u32, around) };
-        let start = region.pointer_to(around.position);
+        let start = region.pointer_to(start);
         self.follow_change(context);
-        Some((start, around.granules as usize))
+        start
     }
 }

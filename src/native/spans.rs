@@ -8,12 +8,11 @@
 //! **Invariant `LINKS`**: `next` of a region is null or points at a region that lives in its own span as long as the heap
 //! does, and that is reached only through the pool.
 
-use super::context::Context;
-use super::pool::Pool;
+use super::pool::{Pool, Special};
 use crate::base::fault::{Fault, FaultKind};
 use crate::base::granule::GRANULE;
-use crate::region::Region;
 use crate::region::span::ClaimError;
+use crate::region::{Fit, Region};
 
 /// Spans that one heap may have.
 pub(crate) const MAX_SPANS: usize = 8;
@@ -65,6 +64,7 @@ impl Pool {
             }
         }
         last.next = place;
+        self.special = Some(Pool::SPECIAL);
     }
 
     /// Verifies the count over the spans behind the first one. O(spans).
@@ -79,14 +79,9 @@ impl Pool {
         Err(Fault::new(FaultKind::WrongCount, self.region.start()))
     }
 
-    /// Follows a change of free memory that was not counted: in the spans behind the first one, or of what is plentiful.
-    /// O(spans).
-    #[inline(never)]
-    pub(super) fn follow_change(&mut self, context: &mut Context) {
-        if !self.region.next.is_null() {
-            self.free_elsewhere = self.regions().skip(1).map(|region| region.free() as usize).sum();
-        }
-        self.follow_take(context, u32::MAX);
+    /// Counts what is free in the spans behind the first one. O(spans).
+    fn count_elsewhere(&mut self) {
+        self.free_elsewhere = self.regions().skip(1).map(|region| region.free() as usize).sum();
     }
 
     /// Whether `start..start + bytes` may become a further span.
@@ -111,45 +106,27 @@ impl Pool {
         Ok(())
     }
 
-    /// Takes granules from the first of the spans behind the first one that has them, or null. O(spans).
-    #[inline(always)]
-    pub(super) fn take_elsewhere(&mut self, take: impl FnMut(&mut Region) -> u32) -> *mut u8 {
-        if self.region.next.is_null() {
-            return core::ptr::null_mut();
-        }
-        self.take_from_others(take)
-    }
+    /// What a pool of several spans needs, and one with a floor.
+    pub(super) const SPECIAL: &'static Special = &Special {
+        take: Pool::take_elsewhere,
+        count: Pool::count_elsewhere,
+        falls_short: Pool::falls_short_of,
+    };
 
-    #[cold]
-    #[cfg_attr(not(terrace_small), inline(never))]
-    #[cfg_attr(terrace_small, inline(always))]
-    fn take_from_others(&mut self, mut take: impl FnMut(&mut Region) -> u32) -> *mut u8 {
+    /// Takes granules from the first of the spans behind the first one that has them, or null. O(spans).
+    fn take_elsewhere(&mut self, n: u32, align: usize) -> *mut u8 {
         // SAFETY: LINKS, as in `regions`; the pool is borrowed exclusively.
         let mut region = unsafe { self.region.next.as_mut() };
         while let Some(here) = region {
-            let before = here.free();
-            let position = take(here);
-            if position != 0 {
-                self.free_elsewhere -= (before - here.free()) as usize;
+            let found = here.take(n, align, Fit::Dense);
+            if found.block != 0 {
+                self.free_elsewhere -= n as usize;
                 self.steps.direct = self.steps.direct.wrapping_add(1);
-                return here.pointer_to(position);
+                return here.pointer_to(found.block);
             }
             // SAFETY: as above.
             region = unsafe { here.next.as_mut() };
         }
         core::ptr::null_mut()
-    }
-
-    /// Gives granules back to the span behind the first one that they lie in. O(spans).
-    ///
-    /// # Safety
-    /// As for [`Pool::give`].
-    #[cold]
-    #[inline(never)]
-    pub(super) unsafe fn give_elsewhere(&mut self, address: usize, n: u32) {
-        let Some(region) = self.region_of(address) else { return };
-        // SAFETY: the caller gives allocated granules of the span that contains them.
-        unsafe { region.give(region.position_of(address), n) };
-        self.free_elsewhere += n as usize;
     }
 }

@@ -143,8 +143,8 @@ pub(crate) struct Watch {
     /// The watermarks, if they are not the default.
     own: Watermarks,
     has_own: bool,
-    /// Where the watermarks are, as free granules of the heap: the use is at the high one while fewer are free than the first, and
-    /// above the low one while fewer are free than the second.
+    /// The watermark that the watch waits for, as free granules of the heap: the use is at the high one, or above the low one, while
+    /// fewer are free. Then the other one.
     levels: [usize; 2],
     state: State,
     /// What the callbacks are due for; [`Pressure::None`] if they are not.
@@ -212,8 +212,12 @@ impl Watch {
         } else {
             let until_high = high.saturating_sub(external).div_ceil(GRANULE);
             let above_low = low.checked_sub(external).map_or(0, |low| low / GRANULE + 1);
-            [until_high, above_low].map(|taken| (granules + 1).saturating_sub(taken))
+            let level = |taken| (granules + 1).saturating_sub(taken);
+            [level(until_high), level(above_low)]
         };
+        if self.is_disarmed() {
+            self.levels.reverse();
+        }
     }
 
     /// As [`Watch::place`], with the default watermarks, neither a limit nor anything in use elsewhere, and `reserved` granules that
@@ -222,7 +226,10 @@ impl Watch {
         // A test tells that this is where the general rule puts them.
         let until_high = reserved - reserved * 3 / 20;
         let above_low = reserved - reserved.div_ceil(4) + 1;
-        self.levels = [until_high, above_low].map(|taken| (granules + 1).saturating_sub(taken));
+        self.levels = [
+            (granules + 1).saturating_sub(until_high),
+            (granules + 1).saturating_sub(above_low),
+        ];
     }
 
     /// The watermarks in force as bytes in use, if they can be there.
@@ -240,7 +247,7 @@ impl Watch {
     /// The free granules below which the use is at the high watermark, or while the watch is disarmed, above the low one.
     #[inline(always)]
     pub(crate) fn alarm(&self) -> usize {
-        self.levels[usize::from(self.is_disarmed())]
+        self.levels[0]
     }
 
     /// Arms the watch, for new watermarks.
@@ -269,14 +276,16 @@ impl Watch {
         self.state.is_measured()
     }
 
-    /// Takes note that the use has passed the watermark that the watch waits for; then it waits for the other one.
-    pub(crate) fn turn(&mut self, used: usize) {
-        if self.is_disarmed() {
-            self.state = State::Armed;
+    /// Takes note that the use has passed the watermark that the watch waits for: now it waits for the other one. If that was the high
+    /// one, low memory is to be raised.
+    #[inline(always)]
+    pub(crate) fn turn(&mut self) {
+        self.state = if self.is_disarmed() {
+            State::Armed
         } else {
-            self.state = State::Disarmed;
-            self.raise(Pressure::Moderate, Cause::Watermark, used);
-        }
+            State::Disarmed
+        };
+        self.levels.reverse();
     }
 
     /// Takes note of a load that somebody else has measured, with `used` bytes in use of the heap; true if that was a turn.
@@ -305,7 +314,6 @@ impl Watch {
     }
 
     /// Makes the callbacks due, unless they are due at this level already.
-    #[inline(never)]
     pub(crate) fn raise(&mut self, level: Pressure, cause: Cause, used: usize) {
         if self.due == Pressure::None {
             self.count = self.count.wrapping_add(1);
@@ -369,7 +377,10 @@ mod tests {
     /// Shows the watch so many granules in use, as the heap does.
     fn observe(watch: &mut Watch, used: usize, granules: usize) {
         if (granules - used < watch.alarm()) != watch.is_disarmed() {
-            watch.turn(used * GRANULE);
+            watch.turn();
+            if watch.is_disarmed() {
+                watch.raise(Pressure::Moderate, Cause::Watermark, used * GRANULE);
+            }
         }
     }
 
@@ -454,7 +465,7 @@ mod tests {
             ceiling: 900 * GRANULE,
             ..SCALE
         });
-        assert_eq!(watch.levels, [201, 400]);
+        assert_eq!(watch.levels, [400, 201]); // it waits for the low one
     }
 
     #[test]
@@ -500,7 +511,7 @@ mod tests {
             let mut watch = watch(Threshold::Percent(80), Threshold::Percent(60));
             watch.place(Scale { external, ..SCALE });
             let until_high = (0..=1000).find(|used| 1000 - used < watch.alarm());
-            watch.turn(0);
+            watch.turn();
             let until_low = (0..=1000).rev().find(|used| 1000 - used >= watch.alarm());
             (until_high, until_low)
         };

@@ -67,7 +67,7 @@ impl Region {
         // free blocks in this bucket, whose first granules hold links (BUCKETS).
         unsafe {
             if head == 0 || position < head {
-                self.buckets.set_head(class, position, head == 0);
+                self.buckets.set_head(class, position, cfg!(terrace_small) || head == 0);
             } else {
                 let link = &mut (*self.granule(head))[0];
                 (next, prev) = (*link, head);
@@ -126,16 +126,23 @@ impl Region {
         }
     }
 
-    /// Makes the free block at `position` one of `size` granules, which is in the same class.
+    /// Makes the free block at `position` one of `size` granules, which is more and in the same class.
     ///
     /// # Safety
     /// FREE: such a block starts at `position`; the granules of the new one are in the span and belong to no other block.
-    #[inline]
+    #[inline(always)]
     pub(super) unsafe fn resize_node(&mut self, position: u32, size: u32) {
-        // SAFETY: FREE: the old block's first granule holds its links; the caller gives the granules of the new block.
+        // SAFETY: FREE: the old block's first granule holds its links; the caller gives the granules of the new block. A class of
+        // several sizes has none of one granule, so no flag changes.
         unsafe {
-            let [next, prev] = *self.granule(position);
-            self.write_node(position, size, next, prev & !SINGLE);
+            if cfg!(terrace_small) {
+                (*self.granule(position + 1))[0] = size;
+                (*self.granule(position + size - 1))[1] = size;
+            } else {
+                // The compiler has this code for `link` already, and makes faster code of it.
+                let [next, prev] = *self.granule(position);
+                self.write_node(position, size, next, prev & !SINGLE);
+            }
         }
     }
 

@@ -23,7 +23,7 @@ const WORDS: usize = CLASSES.div_ceil(Word::BITS as usize);
 /// The list heads and the bitmap of one region. The links are in the blocks, see [`block`](super::block).
 ///
 /// **Invariant `BUCKETS`**: bit `c` of `map` is set exactly if `heads[c]` is not 0; a head other than 0 is the position
-/// of a free block of class `c`.
+/// of a free block of class `c`. There is no class 0: its head is 0.
 pub(crate) struct Buckets {
     map: [Word; WORDS],
     heads: [u32; CLASSES],
@@ -44,7 +44,7 @@ impl Buckets {
         unsafe { *self.heads.get_unchecked(class as usize) }
     }
 
-    /// Makes `position` the first block of `class`; `was_empty` tells whether there was none.
+    /// Makes `position` the first block of `class`; `was_empty` if there may have been none.
     #[inline(always)]
     pub(crate) fn set_head(&mut self, class: u32, position: u32, was_empty: bool) {
         self.write_head(class, position);
@@ -73,36 +73,38 @@ impl Buckets {
         unsafe { *self.heads.get_unchecked_mut(class as usize) = position };
     }
 
-    /// The first non-empty class from `class` on, or none.
+    /// The first non-empty class from `class` on, at most [`CLASSES`], or 0, which is always empty.
     #[cfg_attr(not(terrace_small), inline(always))]
     #[cfg_attr(terrace_small, inline(never))]
-    pub(crate) fn next(&self, class: u32) -> Option<u32> {
-        let (mut word, bit) = split(class);
-        if word >= WORDS {
-            return None;
-        }
-        let mut bits = self.map[word] & (Word::MAX << bit);
+    pub(crate) fn next(&self, class: u32) -> u32 {
+        let (mut word, mut bits) = self.word_from(class);
         while bits == 0 {
             word += 1;
-            if word == WORDS {
-                return None;
+            if word >= WORDS {
+                return 0;
             }
             bits = self.map[word];
         }
-        Some(word as u32 * Word::BITS + bits.trailing_zeros())
+        word as u32 * Word::BITS + bits.trailing_zeros()
     }
 
-    /// The non-empty classes from `class` on, in ascending order.
+    /// The word of the bitmap that `class`, at most [`CLASSES`], is in, and what there is of it from that on.
+    #[inline(always)]
+    fn word_from(&self, class: u32) -> (usize, Word) {
+        debug_assert!(class as usize <= CLASSES);
+        const { assert!(CLASSES < WORDS * Word::BITS as usize) };
+        let (word, bit) = split(class);
+        // SAFETY: as in `head`; there are words for CLASSES + 1 bits.
+        (word, unsafe { self.map.get_unchecked(word) } & (Word::MAX << bit))
+    }
+
+    /// The non-empty classes from `class` on, at most [`CLASSES`], in ascending order.
     #[inline(always)]
     pub(crate) fn non_empty(&self, class: u32) -> NonEmpty<'_> {
-        let (word, bit) = split(class);
-        let bits = if word < WORDS {
-            self.map[word] & (Word::MAX << bit)
-        } else {
-            0
-        };
+        let (word, bits) = self.word_from(class);
         NonEmpty {
-            map: &self.map,
+            buckets: self,
+            class,
             word,
             bits,
         }
@@ -137,7 +139,10 @@ fn split(class: u32) -> (usize, u32) {
 
 /// Iterator over non-empty classes.
 pub(crate) struct NonEmpty<'a> {
-    map: &'a [Word; WORDS],
+    buckets: &'a Buckets,
+    /// Where code has to be small, the first class to look at.
+    class: u32,
+    /// Elsewhere, the word to look at, and what is left of it.
     word: usize,
     bits: Word,
 }
@@ -147,12 +152,17 @@ impl Iterator for NonEmpty<'_> {
 
     #[inline(always)]
     fn next(&mut self) -> Option<u32> {
+        if cfg!(terrace_small) {
+            let class = self.buckets.next(self.class);
+            self.class = class + 1;
+            return (class != 0).then_some(class);
+        }
         while self.bits == 0 {
             self.word += 1;
             if self.word >= WORDS {
                 return None;
             }
-            self.bits = self.map[self.word];
+            self.bits = self.buckets.map[self.word];
         }
         let class = self.word as u32 * Word::BITS + self.bits.trailing_zeros();
         self.bits &= self.bits - 1;

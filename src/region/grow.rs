@@ -259,7 +259,7 @@ mod tests {
                 4..60 if step % 1000 < 700 => {
                     let n = 1 + below(60);
                     let fresh = lent.region.fresh();
-                    let found = lent.region.take(n, Fit::Dense);
+                    let found = lent.region.take(n, GRANULE, Fit::Dense);
                     if found.block != 0 {
                         lent.assert_fresh(found.block, n, fresh);
                         fresh_blocks += usize::from(found.block >= fresh);

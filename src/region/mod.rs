@@ -56,34 +56,28 @@ use bucket::Buckets;
 pub(crate) use class::class_of;
 
 /// One claimed span: where it is, and its free blocks.
+#[cfg_attr(terrace_small, repr(C))]
 pub(crate) struct Region {
     /// Granule 0.
     base: *mut [u32; 2],
     bits: Bits,
     /// Granules handed out, free or not; the index of the last one.
     granules: u32,
-    /// Granules that there are addresses and tables for: more, if the span can grow.
-    reserved: u32,
     /// Granules in free blocks.
     free: u32,
-    /// Granules from here on, if there are any, were zero when they were committed and have not been handed out since.
-    fresh: u32,
     /// The free block made last, or 0.
     newest: u32,
+    /// Granules from here on, if there are any, were zero when they were committed and have not been handed out since.
+    fresh: u32,
+    /// Granules that there are addresses and tables for: more, if the span can grow.
+    reserved: u32,
     /// Bytes from the start of the span to granule 0.
     base_offset: u32,
+    /// The next span's region, inside that span; null for the last one.
+    pub next: *mut Region,
     buckets: Buckets,
     /// What the user has of it.
     pub audit: Audit,
-    /// The next span's region, inside that span; null for the last one.
-    pub next: *mut Region,
-}
-
-/// Some granules: where, and how many.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Extent {
-    pub position: u32,
-    pub granules: u32,
 }
 
 impl Region {
@@ -135,6 +129,13 @@ impl Region {
         offset < (self.granules as usize) << GRANULE_SHIFT
     }
 
+    /// Whether `address` lies in the granules that the region hands out, from `position` on, which may be behind the last. O(1).
+    #[inline(always)]
+    pub(crate) fn is_behind(&self, address: usize, position: u32) -> bool {
+        let offset = address.wrapping_sub(self.pointer_to(position) as usize);
+        offset < ((self.granules + 1 - position) as usize) << GRANULE_SHIFT
+    }
+
     /// The position of `address`, which the region contains.
     #[inline(always)]
     pub(crate) fn position_of(&self, address: usize) -> u32 {
@@ -154,7 +155,7 @@ impl Region {
     /// Whether there is a free block of at least `class`. O(1).
     #[inline(always)]
     pub(crate) fn has_class(&self, class: u32) -> bool {
-        self.buckets.next(class).is_some()
+        self.buckets.next(class) != 0
     }
 
     /// From here on, granules are zero, but for the links and sizes of a free block: its first two granules and its last one.
@@ -163,19 +164,27 @@ impl Region {
         self.fresh
     }
 
-    /// Takes `n` granules, at least 1, from a block that `fit` chooses; returns where they are, and the class of the block
-    /// that they were cut from. Position 0: no free block holds them. O(1).
+    /// Takes `n` granules, at least 1, whose address is a multiple of `align` bytes, a power of two. Up to the granule, `fit` chooses the
+    /// block. Returns where they are, and the class of the block that they were cut from. Position 0: no free block holds them, or none
+    /// was found that happens to lie well. O(1).
     #[cfg_attr(not(terrace_small), inline(always))]
     #[cfg_attr(terrace_small, inline(never))]
-    pub(crate) fn take(&mut self, n: u32, fit: Fit) -> Found {
-        let found = self.find(n, fit);
+    pub(crate) fn take(&mut self, n: u32, align: usize, fit: Fit) -> Found {
+        let is_any = align <= GRANULE;
+        let mut found = if is_any {
+            self.find(n, fit)
+        } else {
+            self.find_aligned(n, align)
+        };
         if found.block != 0 {
-            // SAFETY: `find` returns free blocks of at least `n` granules, and their class.
+            // SAFETY: what was found is a free block that holds `n` granules from its first aligned one on, and its class.
             unsafe {
-                if cfg!(not(terrace_small)) {
+                if cfg!(not(terrace_small)) && is_any {
                     self.carve(found, n);
                 } else {
-                    self.cut(found, 0, n);
+                    let gap = self.gap(found.block, align) as u32;
+                    self.cut(found, gap, n);
+                    found.block += gap;
                 }
             }
         }
@@ -190,14 +199,6 @@ impl Region {
             unsafe { self.cut(found, 0, n) };
         }
         found
-    }
-
-    /// Takes `n` granules from the free block made last, if it has them; returns their position, or 0. O(1).
-    pub(crate) fn take_newest(&mut self, n: u32) -> u32 {
-        let block = self.newest;
-        // SAFETY: the newest block, if there is one, is a free block.
-        let taken = block != 0 && unsafe { self.take_first(block, n as usize) };
-        if taken { block } else { 0 }
     }
 
     /// The free block made last, or 0.
@@ -215,21 +216,6 @@ impl Region {
         if position != 0 && !(self.newest..end).contains(&position) {
             self.newest = position;
         }
-    }
-
-    /// Takes `n` granules whose address is a multiple of `align` bytes, a power of two above the granule; returns their
-    /// position, or 0, and the class of the block that they were cut from. O(1).
-    #[cfg_attr(not(terrace_small), inline(always))]
-    #[cfg_attr(terrace_small, inline(never))]
-    pub(crate) fn take_aligned(&mut self, n: u32, align: usize) -> Found {
-        let Found { block, class } = self.find_aligned(n, align);
-        if block == 0 {
-            return Found { block, class };
-        }
-        let position = self.align_position(block, align);
-        // SAFETY: `find_aligned` returns free blocks that hold `n` granules from their first aligned one on, and their class.
-        unsafe { self.cut(Found { block, class }, position - block, n) };
-        Found { block: position, class }
     }
 
     /// Takes the last `n` granules that are free at a multiple of `align` bytes, a power of two; returns their position, or 0, and
@@ -273,19 +259,20 @@ impl Region {
                 self.bits.clear(start);
                 let class = class_of(end - start);
                 self.link(start, end - start, class);
-                if end - start == n { 0 } else { class }
-            } else {
-                let size = self.size_before(start);
-                start -= size;
-                let (old, class) = (class_of(size), class_of(end - start));
-                if old == class {
-                    self.resize_node(start, end - start);
-                } else {
-                    self.unlink(start, old);
-                    self.link(start, end - start, class);
-                }
-                class
+                self.newest = start;
+                return if end - start == n { 0 } else { class };
             }
+            let before = self.size_before(start);
+            start -= before;
+            let size = end - start;
+            let (old, class) = (class_of(before), class_of(size));
+            if old == class {
+                self.resize_node(start, size);
+            } else {
+                self.unlink(start, old);
+                self.link(start, size, class);
+            }
+            if size == n { 0 } else { class }
         };
         self.newest = start;
         class
@@ -335,18 +322,27 @@ impl Region {
         unsafe {
             let rest_size = self.size_at(block) - before - n;
             self.unlink(block, class);
-            if before != 0 {
-                self.link(block, before, class_of(before));
-                self.bits.clear(position - 1);
-            }
-            if rest_size != 0 {
-                self.link(rest, rest_size, class_of(rest_size));
-                self.bits.clear(rest);
-            }
+            self.leave(block, before, position.wrapping_sub(1));
+            self.leave(rest, rest_size, rest);
             self.bits.set(position);
             self.bits.set(rest - 1);
         }
         self.note_taken(block, n, rest);
+    }
+
+    /// Makes what is left of a free block, unless nothing is, a free block of `size` granules, whose end at `clear` was none.
+    ///
+    /// # Safety
+    /// The granules are in the span and belong to no other block; the bit of the block's other end is clear.
+    #[inline(always)]
+    unsafe fn leave(&mut self, position: u32, size: u32, clear: u32) {
+        if size != 0 {
+            // SAFETY: as the caller says; SPAN: the block's ends have bits.
+            unsafe {
+                self.link(position, size, class_of(size));
+                self.bits.clear(clear);
+            }
+        }
     }
 
     /// Counts `n` granules out that were taken, up to `end`, from the free block at `block`.
@@ -397,63 +393,78 @@ impl Region {
         unsafe { self.bits.get(position) }
     }
 
-    /// Takes the first `n` granules of the free block at `position`, if it has them. O(1).
+    /// The granules of the free block at `position`, or 0 if what begins there is allocated, or the end of the span. O(1).
     ///
     /// # Safety
-    /// FREE: such a block starts there.
+    /// A block, free or allocated, begins there, or the span ends.
+    #[cfg_attr(not(terrace_small), inline(always))]
+    #[cfg_attr(terrace_small, inline(never))]
+    unsafe fn free_at(&self, position: u32) -> u32 {
+        // SAFETY: SPAN: the bit is a granule's or the guard's, which is set; if it is clear, a free block starts there (FREE).
+        unsafe {
+            if self.bits.get(position) {
+                0
+            } else {
+                self.size_at(position)
+            }
+        }
+    }
+
+    /// The granules of the free block before `position`, or 0 if what ends there is allocated, or the start of the span. O(1).
+    ///
+    /// # Safety
+    /// A block, free or allocated, ends there, or the span begins.
+    #[inline(always)]
+    unsafe fn free_before(&self, position: u32) -> u32 {
+        // SAFETY: SPAN: the bit is a granule's or the guard's, which is set; if it is clear, a free block ends there (FREE).
+        unsafe {
+            if self.bits.get(position - 1) {
+                0
+            } else {
+                self.size_before(position)
+            }
+        }
+    }
+
+    /// Takes the first `n` granules of the free block at `position`, if there is one that has them; then at least 1. O(1).
+    ///
+    /// # Safety
+    /// A block, free or allocated, begins there, or the span ends.
     #[cfg_attr(not(terrace_small), inline(always))]
     #[cfg_attr(terrace_small, inline(never))]
     pub(crate) unsafe fn take_first(&mut self, position: u32, n: usize) -> bool {
         // SAFETY: as the caller says; a block that is that large holds its first `n` granules.
         unsafe {
-            let size = self.size_at(position);
-            if (size as usize) < n {
+            let size = self.free_at(position);
+            if size == 0 || (size as usize) < n {
                 return false;
             }
             let class = class_of(size);
             self.cut(Found { block: position, class }, 0, n as u32);
+            true
         }
-        true
     }
 
-    /// How many granules the allocated block at `position` could reach over if the free blocks on both sides were
-    /// joined to it, and where that would start. O(1).
+    /// Makes room for `wanted` granules, more than `n`, from the start of the free block before the allocated block at `position` on, by
+    /// joining the free blocks on both sides to that; or if the one before it is large enough, in that alone. Returns where the room
+    /// begins, or 0 if there is not enough. The contents stay where they are. O(1).
     ///
     /// # Safety
     /// An allocated block of `n` granules starts there.
-    pub(crate) unsafe fn room_around(&self, position: u32, n: u32) -> Extent {
-        let (mut start, mut end) = (position, position + n);
-        // SAFETY: as in `give`.
+    pub(crate) unsafe fn join_around(&mut self, position: u32, n: u32, wanted: usize) -> u32 {
+        let end = position + n;
+        // SAFETY: the block is allocated, so the blocks on both sides begin and end there. What is taken of them is there.
         unsafe {
-            if !self.bits.get(end) {
-                end += self.size_at(end);
+            let before = self.free_before(position);
+            let (start, reach) = (position - before, (before + n) as usize);
+            if reach + (self.free_at(end) as usize) < wanted {
+                return 0;
             }
-            if !self.bits.get(start - 1) {
-                start -= self.size_before(start);
+            self.take_first(start, wanted.min(before as usize));
+            if reach < wanted {
+                self.take_first(end, wanted - reach);
             }
-        }
-        Extent {
-            position: start,
-            granules: end - start,
-        }
-    }
-
-    /// Joins the free blocks on both sides, where there are any, to the allocated block at `position` of `n` granules: one
-    /// allocated block then reaches over all of `around`. The contents stay where they are. O(1).
-    ///
-    /// # Safety
-    /// An allocated block of `n` granules starts there; `around` is what [`Region::room_around`] returned for it.
-    pub(crate) unsafe fn join_around(&mut self, position: u32, n: u32, around: Extent) {
-        let before = position - around.position;
-        let behind = around.granules - before - n;
-        // SAFETY: each of the two is a free block that is taken whole.
-        unsafe {
-            if before != 0 {
-                self.take_first(around.position, before as usize);
-            }
-            if behind != 0 {
-                self.take_first(position + n, behind as usize);
-            }
+            start
         }
     }
 }

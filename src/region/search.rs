@@ -21,7 +21,7 @@
 //! the lowest class, if it happens to lie well: whoever freed such a block just now gets it again.
 
 use super::Region;
-use super::class::{CLASSES, EXACT, class_of};
+use super::class::{EXACT, class_of};
 use crate::base::granule::{GRANULE, GRANULE_SHIFT};
 
 /// Blocks of the request's own class that are looked at.
@@ -99,13 +99,16 @@ impl Region {
     /// As [`Region::find`], for [`Fit::Quick`].
     #[inline(always)]
     fn find_quick(&self, n: u32) -> Found {
-        match self.buckets.next(class_above(n)) {
-            Some(class) => Found {
-                block: self.buckets.head(class),
-                class,
-            },
-            None => self.find_dense(n),
-        }
+        let found = self.first_of(class_above(n));
+        if found.block != 0 { found } else { self.find_dense(n) }
+    }
+
+    /// The head of the first non-empty class from `class` on, or none.
+    #[inline(always)]
+    fn first_of(&self, class: u32) -> Found {
+        let class = self.buckets.next(class);
+        let block = self.buckets.head(class);
+        Found { block, class }
     }
 
     /// As [`Region::find`], for [`Fit::Dense`].
@@ -143,18 +146,13 @@ impl Region {
     /// Of the heads of all classes whose blocks have `n` granules, the one with the lowest address, or none. O(classes).
     pub(super) fn find_low(&self, n: u32) -> Found {
         let mut lowest = Found::NONE;
-        let mut compare = |class: u32| {
+        self.buckets.non_empty(class_above(n)).for_each(|class| {
             let block = self.buckets.head(class);
             // No block at all is higher than any.
             if block.wrapping_sub(1) < lowest.block.wrapping_sub(1) {
                 lowest = Found { block, class };
             }
-        };
-        if cfg!(terrace_small) {
-            (class_above(n)..CLASSES as u32).for_each(compare);
-        } else {
-            self.buckets.non_empty(class_above(n)).for_each(&mut compare);
-        }
+        });
         lowest
     }
 
@@ -184,38 +182,33 @@ impl Region {
     /// A free block that holds `n` granules from an address on that is a multiple of `align` bytes, or none.
     #[inline(always)]
     pub(super) fn find_aligned(&self, n: u32, align: usize) -> Found {
-        let slack = (align >> GRANULE_SHIFT) - 1;
-        let with_slack = u32::try_from(slack).map_or(u32::MAX, |slack| n.saturating_add(slack));
-        if with_slack <= self.granules
-            && let Some(class) = self.buckets.next(class_above(with_slack))
-        {
-            let block = self.buckets.head(class);
-            return Found { block, class };
+        let with_slack = n as usize + (align >> GRANULE_SHIFT) - 1;
+        if with_slack <= self.granules as usize {
+            let found = self.first_of(class_above(with_slack as u32));
+            if found.block != 0 {
+                return found;
+            }
         }
         // Blocks that are large enough only if they happen to lie well: the newest, and the first one of the lowest class.
         let newest = self.fitting(self.newest, n, align);
         if newest.block != 0 {
             return newest;
         }
-        self.buckets
-            .next(class_of(n))
-            .map_or(Found::NONE, |class| self.fitting(self.buckets.head(class), n, align))
+        self.fitting(self.first_of(class_of(n)).block, n, align)
     }
 
     /// `block` if it is one and holds `n` granules from an aligned address on, else none.
+    #[cfg_attr(terrace_small, inline(never))]
     fn fitting(&self, block: u32, n: u32, align: usize) -> Found {
-        if block == 0 {
-            return Found::NONE;
+        if block != 0 {
+            // SAFETY: `block` is the head of a list or the newest block: a free one (FREE).
+            let size = unsafe { self.size_at(block) };
+            if self.gap(block, align) + n as usize <= size as usize {
+                let class = class_of(size);
+                return Found { block, class };
+            }
         }
-        // SAFETY: `block` is the head of a list or the newest block: a free one (FREE).
-        let size = unsafe { self.size_at(block) };
-        let (start, end) = (self.align_position(block, align), block + size);
-        if start >= block && start < end && end - start >= n {
-            let class = class_of(size);
-            Found { block, class }
-        } else {
-            Found::NONE
-        }
+        Found::NONE
     }
 
     /// The free block that holds `n` granules at a multiple of `align` bytes furthest up, and where in it; or none.
@@ -226,9 +219,9 @@ impl Region {
             while block != 0 {
                 // SAFETY: BUCKETS and FREE: a block of a list is free, and its first granule holds its links.
                 let (size, next) = unsafe { (self.size_at(block), (*self.granule(block))[0]) };
-                let first = self.align_position(block, align);
-                if size >= n && first >= block && first - block <= size - n {
-                    let last = block + size - n;
+                let gap = self.gap(block, align);
+                if gap + n as usize <= size as usize {
+                    let (first, last) = (block + gap as u32, block + size - n);
                     let place = last - (last - first) % (align >> GRANULE_SHIFT).max(1) as u32;
                     if place > best.1 {
                         best = (Found { block, class }, place);
@@ -240,11 +233,11 @@ impl Region {
         best
     }
 
-    /// The first position from `position` on whose address is a multiple of `align`; wraps at the end of the space.
-    pub(super) fn align_position(&self, position: u32, align: usize) -> u32 {
+    /// Granules from `position` to the next address that is a multiple of `align`. There may be fewer.
+    #[inline(always)]
+    pub(super) fn gap(&self, position: u32, align: usize) -> usize {
         let address = self.pointer_to(position) as usize;
-        let up = address.wrapping_neg() & (align - 1);
-        position.wrapping_add(u32::try_from(up >> GRANULE_SHIFT).unwrap_or(u32::MAX))
+        (address.wrapping_neg() & (align - 1)) >> GRANULE_SHIFT
     }
 }
 
