@@ -158,6 +158,16 @@ pub(crate) fn buffered_of(object: *mut u8) -> *mut u32 {
     object.wrapping_add(HEADER + size_of::<u32>()).cast()
 }
 
+/// Whether the object is a slice.
+///
+/// # Safety
+/// OBJECT.
+#[inline(always)]
+pub(crate) unsafe fn is_slice(object: *const u8) -> bool {
+    // SAFETY: OBJECT.
+    unsafe { descriptor(object).is_slice() }
+}
+
 /// Elements in the object; 1 for a sized type.
 ///
 /// # Safety
@@ -199,11 +209,21 @@ pub(crate) unsafe fn size(object: *mut u8) -> u32 {
 #[cfg_attr(not(terrace_small), inline(always))]
 #[cfg_attr(terrace_small, inline(never))]
 pub(crate) unsafe fn trace(object: *mut u8, visitor: &mut Visitor) {
+    // SAFETY: the object has as many elements.
+    unsafe { trace_elements(object, 0, len(object), visitor) };
+}
+
+/// Visits all slots in the elements `from..to` of the object.
+///
+/// # Safety
+/// OBJECT; it has as many elements.
+#[inline(always)]
+pub(crate) unsafe fn trace_elements(object: *mut u8, from: usize, to: usize, visitor: &mut Visitor) {
     // SAFETY: OBJECT: the value has as many elements, of the type that `trace` was made for.
     unsafe {
         let descriptor = descriptor(object);
         if let Some(trace) = descriptor.trace {
-            trace(object.add(descriptor.offset as usize), 0, len(object), visitor);
+            trace(object.add(descriptor.offset as usize), from, to, visitor);
         }
     }
 }

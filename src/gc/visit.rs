@@ -15,7 +15,8 @@ pub struct Visitor {
     pub(super) task: Task,
     /// The mark stack.
     ///
-    /// **Invariant `STACK`**: `stack` points at `capacity` words of which `depth` are positions of marked objects.
+    /// **Invariant `STACK`**: `stack` points at `capacity` words of which `depth` are positions of marked objects, or pairs of an
+    /// element's index and the position of a marked slice with [`REST`].
     stack: *mut u32,
     depth: usize,
     capacity: usize,
@@ -40,6 +41,12 @@ pub(super) enum Task {
     /// Telling a function of the positions.
     Look(super::walk::Look),
 }
+
+/// Set in what is on the mark stack for the rest of a slice.
+const REST: u32 = 1 << 31;
+
+/// Elements of a slice that are traced before what they refer to: that is in the cache still, and fits into the stack.
+const PIECE: usize = 128;
 
 impl Visitor {
     /// A visitor with an empty stack in `stack`.
@@ -126,11 +133,41 @@ impl Visitor {
     pub(super) fn work(&mut self) {
         while self.depth != 0 {
             self.depth -= 1;
-            // SAFETY: STACK: the word was written by `push`, as the position of an object.
+            // SAFETY: STACK: the word was written by `push`, as the position of an object, or by `trace_piece`.
             unsafe {
-                let position = *self.stack.add(self.depth);
-                object::trace(self.space.at(position), self);
+                let word = *self.stack.add(self.depth);
+                if cfg!(not(terrace_small)) && (word & REST != 0 || object::is_slice(self.space.at(word))) {
+                    self.trace_piece(word);
+                } else {
+                    object::trace(self.space.at(word), self);
+                }
             }
+        }
+    }
+
+    /// Traces a slice, or the next piece of a long one, whose rest comes when all that the piece leads to is done.
+    ///
+    /// # Safety
+    /// STACK: it is a word that was taken off the stack just now.
+    #[inline(never)]
+    unsafe fn trace_piece(&mut self, word: u32) {
+        // SAFETY: STACK: the object is marked; an index lies below a position with `REST`, and there was room for both then.
+        unsafe {
+            let object = self.space.at(word & !REST);
+            let mut from = 0;
+            if word & REST != 0 {
+                self.depth -= 1;
+                from = *self.stack.add(self.depth) as usize;
+            }
+            let mut to = object::len(object);
+            if to - from > PIECE && self.depth + 2 <= self.capacity {
+                to = from + PIECE;
+                let rest = self.stack.add(self.depth);
+                rest.write(to as u32);
+                rest.add(1).write(word | REST);
+                self.depth += 2;
+            }
+            object::trace_elements(object, from, to, self);
         }
     }
 
