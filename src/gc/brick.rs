@@ -14,6 +14,8 @@
 //!           TURN | index   turns[index] --before--> turns[i] --before--> base or 0
 //! ```
 
+use core::ops::Range;
+
 use super::space::{BRICK, BRICK_SHIFT, Space};
 use crate::base::fill::fill;
 
@@ -134,6 +136,40 @@ impl<'a> Writer<'a> {
             }
         }
         self.brick = last;
+    }
+
+    /// Notes that what lives in these bricks goes to `to` and on, side by side: up to one in which nothing lives, as far as `room`
+    /// granules are enough, and only up to where no run of live granules goes on in the next brick. Returns where that is, and
+    /// how many granules live before.
+    ///
+    /// # Safety
+    /// LIVE: what lives there comes behind all that was noted, and the bricks lie in a segment that ends at `limit`. A run starts
+    /// in the first one, but none before it reaches there.
+    pub(super) unsafe fn note_bricks(&mut self, bricks: Range<u32>, limit: u32, to: u32, room: u32) -> (u32, u32) {
+        let space = self.space;
+        let (mut at, mut sum) = (bricks.start, 0);
+        let mut noted = (at, sum);
+        // SAFETY: SPACE: bricks of the segment, and their entries.
+        unsafe {
+            while at < bricks.end {
+                let count = space.count_live(at, at + BRICK);
+                if count == 0 || sum + count > room {
+                    break;
+                }
+                set_base(space, at, to + sum);
+                (at, sum) = (at + BRICK, sum + count);
+                if at == limit || !space.is_live(at - 1) || !space.is_live(at) {
+                    noted = (at, sum);
+                }
+            }
+            if noted.0 != at {
+                clear(space, noted.0, at);
+            }
+        }
+        if noted.1 != 0 {
+            self.brick = (noted.0 - 1) >> BRICK_SHIFT;
+        }
+        noted
     }
 }
 

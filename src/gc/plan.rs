@@ -15,14 +15,15 @@
 //! is there to be overwritten, and what goes there leaves the more room to the rest. So a collection of what is young needs no
 //! segment for its few survivors, and the gaps that a sweep has left are filled.
 //!
-//! The plan goes by *plugs*, runs of set live bits; single objects are looked at where a plug does not fit as a whole.
+//! The plan goes by *plugs*, runs of set live bits; single objects are looked at where a plug does not fit as a whole. Where there
+//! are several plugs in each brick, a fast processor goes by bricks.
 
 use super::Collector;
 use super::brick::Writer;
 use super::object;
 use super::pins;
 use super::segment::{Gap, OLDEST, Segment};
-use super::space::Space;
+use super::space::{BRICK, Space};
 use super::table::Table;
 
 /// Gaps of the older generation that a plan uses at most, of those with so many granules.
@@ -98,7 +99,10 @@ impl Collector {
             unsafe {
                 let (mut from, mut end) = space.run(segment.start, segment.end);
                 while from < segment.end {
-                    planner.place(from, end);
+                    match planner.place_bricks(from, end, segment.end) {
+                        Some(behind) => end = behind,
+                        None => planner.place(from, end),
+                    }
                     (from, end) = space.run(end, segment.end);
                 }
             }
@@ -152,6 +156,37 @@ impl Planner<'_> {
                 }
             }
         }
+    }
+
+    /// Places what lives in whole bricks, beginning with the run `from..end`, as far as all of it moves and goes side by side: so
+    /// many short runs need no look at each. Returns where that ends, which is not inside of a run.
+    ///
+    /// # Safety
+    /// LIVE: a run, behind all that were placed, in a segment that ends at `limit`.
+    #[inline(always)]
+    unsafe fn place_bricks(&mut self, from: u32, end: u32, limit: u32) -> Option<u32> {
+        let start = from / BRICK * BRICK;
+        let next = start + BRICK;
+        // SAFETY: SPACE: it is a brick of the segment.
+        let has_more =
+            || unsafe { self.space.find(end, next, true) < next && self.space.find(start, from, true) == from };
+        if cfg!(terrace_small) || self.turning || self.holes.at == from || !has_more() {
+            return None;
+        }
+        let to = self
+            .pins
+            .first()
+            .map_or(limit, |pin| limit.min(pin.start / BRICK * BRICK));
+        // SAFETY: BRICK: nothing lives before in the first brick, and what follows goes right behind what was placed last.
+        let (behind, count) = unsafe {
+            self.writer
+                .note_bricks(start..to, limit, self.holes.at, self.holes.room())
+        };
+        // What moves leaves a gap behind or goes to another segment, so what follows moves as well.
+        self.plan.live += count as usize;
+        self.plan.moving += count as usize;
+        self.holes.at += count;
+        (count != 0).then_some(behind)
     }
 
     /// Puts the objects in `n` granules from `from` on into the hole, where they fit.
