@@ -357,3 +357,33 @@ fn c11_marking_gets_by_with_a_small_stack() {
         }
     });
 }
+
+#[test]
+fn c13_runs_of_any_length_move_with_their_references() {
+    brand!(Here);
+    const COUNT: usize = 2000;
+    let mut arena = Arena::<Here>::branded(heap(1 << 20)).unwrap();
+    arena.enter(|cx| {
+        for run in (1..24).chain([100, 300]) {
+            let all = cx
+                .new_slice::<Slot<Node<Here>, Here>>(COUNT, |_, _| Slot::null())
+                .unwrap();
+            for i in 0..COUNT {
+                let node = cx.new::<Node<Here>>(|_| Node::new(i as u32)).unwrap();
+                node.get(cx).left.set(cx, Some(node.get(cx)));
+                all.get(cx)[i].set(cx, Some(node.get(cx)));
+            }
+            let is_dead = |i: usize| (i / run).is_multiple_of(2);
+            (0..COUNT)
+                .filter(|i| is_dead(*i))
+                .for_each(|i| all.get(cx)[i].set(cx, None));
+            let before = cx.stats().moved;
+            cx.compact();
+            assert_ne!(cx.stats().moved, before);
+            for (i, slot) in all.get(cx).iter().enumerate() {
+                let itself = slot.get(cx).and_then(|node| node.left.get(cx));
+                assert_eq!(itself.map(|node| node.value.get() as usize), (!is_dead(i)).then_some(i));
+            }
+        }
+    });
+}

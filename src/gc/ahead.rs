@@ -13,6 +13,12 @@ pub(super) struct Ahead {
     oldest: usize,
 }
 
+/// Has what lies at `position`, which may be any, fetched.
+#[inline(always)]
+pub(super) fn fetch(space: &Space, position: u32) {
+    prefetch(space.at(position));
+}
+
 impl Ahead {
     pub(super) const EMPTY: Ahead = Ahead {
         ring: [0; COUNT],

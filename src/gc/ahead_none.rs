@@ -4,6 +4,10 @@ use super::space::Space;
 
 pub(super) struct Ahead;
 
+/// Nothing is fetched.
+#[inline(always)]
+pub(super) fn fetch(_: &Space, _: u32) {}
+
 impl Ahead {
     pub(super) const EMPTY: Ahead = Ahead;
 

@@ -1,24 +1,29 @@
 //! Relocate and compact: references get their new positions, and plugs move.
 //!
 //! What lies outside of the condemned segments is relocated first. Then the plugs move in address order, and the slots of
-//! their objects are relocated on the way, as long as these are in the cache. That needs the live bits and bricks of the
+//! their objects are relocated on the way, as long as these are in the cache: those of a short run when all of it has moved,
+//! others before, since it takes a look at each object to find where a plug ends. That needs the live bits and bricks of the
 //! old places only, which stay until all is moved.
 
 use core::ptr::NonNull;
 
 use super::Collector;
+use super::ahead;
 use super::brick::{self, Forward};
 use super::card;
 use super::drops;
 use super::object;
 use super::plan::holder;
 use super::segment::{Segment, poison};
-use super::space::Space;
+use super::space::{BRICK, Space};
 use super::visit::{Task, Visitor};
 use crate::base::shift::shift;
 
 /// A plug is moved in pieces of so many granules, 4 KiB, or one object more.
 const PIECE: u32 = 512;
+
+/// What lies so many granules further up is fetched when a short run moves: memory takes the time of several.
+const AHEAD: u32 = 128;
 
 /// Live objects side by side that move by the same distance.
 #[derive(Clone, Copy)]
@@ -112,7 +117,11 @@ impl Collector {
                 card::forget_starts(&space, segment);
                 let (mut from, mut end) = space.run(segment.start, segment.end);
                 while from < segment.end {
-                    to = move_run(from, end, to, &forward, &mut visitor);
+                    to = if moves_as_one(&space, from, end) {
+                        move_as_one(from, end, to, &mut visitor)
+                    } else {
+                        move_run(from, end, to, &forward, &mut visitor)
+                    };
                     (from, end) = space.run(end, segment.end);
                 }
             }
@@ -141,6 +150,42 @@ impl Collector {
             }
         }
     }
+}
+
+/// Whether a run is short, and its objects go side by side behind what was moved last.
+///
+/// # Safety
+/// As for [`Collector::compact`].
+#[inline(always)]
+unsafe fn moves_as_one(space: &Space, from: u32, end: u32) -> bool {
+    let first = from / BRICK * BRICK;
+    // SAFETY: BRICK: a run has at least a granule in each of these bricks.
+    let is_straight = |brick| unsafe { Forward::is_straight(space, brick) };
+    cfg!(not(terrace_small)) && end - from <= PIECE && (first..end).step_by(BRICK as usize).all(is_straight)
+}
+
+/// Moves the objects of `from..end` to `to` and on, and relocates them there; returns where the object behind them goes then.
+///
+/// # Safety
+/// As for [`Collector::compact`]; it is a run that [moves as one](moves_as_one).
+#[inline(always)]
+unsafe fn move_as_one(from: u32, end: u32, to: u32, visitor: &mut Visitor) -> u32 {
+    let space = visitor.space;
+    let granules = end - from;
+    let (mut at, reached) = (to, to + granules);
+    ahead::fetch(&space, from + AHEAD);
+    // SAFETY: LIVE: a run of set bits is one of whole objects, of which the first one starts it; BRICK: all go as far.
+    unsafe {
+        debug_assert_eq!(to, Forward::new(&[]).position(&space, from));
+        Plug { from, to, granules }.shift(&space);
+        while at < reached {
+            let object = space.at(at);
+            card::note_start(&space, at);
+            at += object::size(object);
+            object::trace(object, visitor);
+        }
+    }
+    reached
 }
 
 /// Relocates and moves the objects of `from..end`, side by side, of which the first goes to `to` if its brick is straight; returns
