@@ -38,7 +38,7 @@ impl<A: Brand> Cx<A> {
     #[inline(always)]
     fn begin(&mut self, bytes: usize, drops: bool) -> Result<(*mut u8, Unfinished<A>), OutOfMemory> {
         let collector = self.collector_mut();
-        collector.expect(bytes);
+        collector.announce(bytes);
         // SAFETY: PARKED: the exclusive borrow of the token has ended all references to objects.
         if drops && !unsafe { collector.reserve_drop_collecting() } {
             return Err(OutOfMemory { requested: bytes });
@@ -276,7 +276,7 @@ impl Collector {
     /// Memory for an object of `bytes`, a multiple of the granule, without a collection.
     #[inline(always)]
     pub(super) fn bump(&mut self, bytes: usize) -> Option<NonNull<u8>> {
-        self.expect(bytes);
+        self.announce(bytes);
         match self.bump_small(bytes) {
             None => self.allocate_slowly((bytes / GRANULE) as u32),
             object => object,

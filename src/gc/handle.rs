@@ -148,7 +148,7 @@ impl Handles {
     /// There is room.
     #[inline(always)]
     pub(crate) unsafe fn add_reserved(&mut self, position: u32, kind: Kind) -> u32 {
-        self.expect(kind);
+        self.announce(kind);
         if kind == Kind::Pinned {
             self.pins += 1;
         }
@@ -167,7 +167,7 @@ impl Handles {
 
     /// Takes note that there will be a handle of this kind.
     #[inline(always)]
-    fn expect(&mut self, kind: Kind) {
+    fn announce(&mut self, kind: Kind) {
         if matches!(kind, Kind::Weak | Kind::Long) {
             self.emptying = Some(Handles::empty_dead);
         }
@@ -217,7 +217,7 @@ impl Handles {
     /// HANDLE; its object is a string, and nobody gives it up but who interns.
     pub(crate) unsafe fn intern(&mut self, index: u32, is_symbol: bool) {
         let kind = if is_symbol { Kind::Strong } else { Kind::Long };
-        self.expect(kind);
+        self.announce(kind);
         // SAFETY: HANDLE: the index is below the table's length.
         unsafe { self.table.at_mut(index).kind = INTERNED | kind as u32 };
     }
@@ -261,7 +261,7 @@ impl Handles {
     /// # Safety
     /// HANDLE.
     pub(crate) unsafe fn set_kind(&mut self, index: u32, kind: Kind) {
-        self.expect(kind);
+        self.announce(kind);
         // SAFETY: HANDLE: the index is below the table's length.
         unsafe { self.table.at_mut(index).kind = kind as u32 };
     }

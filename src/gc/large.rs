@@ -53,7 +53,7 @@ impl Collector {
     /// Takes note that an object of `bytes` will be asked for. Where the size is known at compile time, this is nothing for less than
     /// a brick.
     #[inline(always)]
-    pub(crate) fn expect(&mut self, bytes: usize) {
+    pub(crate) fn announce(&mut self, bytes: usize) {
         if bytes >= BRICK_BYTES {
             self.large_work = Some(work);
         }
