@@ -25,7 +25,7 @@
 //!     terrace::init!(HEAP, 64 * 1024).expect("first claim");
 //! }
 //! # start();
-//! # assert!(HEAP.load().capacity > 64_000);
+//! # assert!(HEAP.load().capacity > 60_000);
 //! ```
 //!
 //! # Arenas
