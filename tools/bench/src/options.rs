@@ -20,6 +20,7 @@ options:
   -a, --allocator NAME   only allocators whose name contains NAME; repeatable
   -w, --workload NAME    only workloads whose name contains NAME; repeatable
       --quick            fewer operations, seeds and attempts: rough figures
+      --limits           with `size`: fail if something is larger than promised
   -h, --help";
 
 pub struct Options {
@@ -27,6 +28,7 @@ pub struct Options {
     pub allocators: Vec<String>,
     pub workloads: Vec<String>,
     pub quick: bool,
+    pub limits: bool,
 }
 
 impl Options {
@@ -37,6 +39,7 @@ impl Options {
             allocators: Vec::new(),
             workloads: Vec::new(),
             quick: false,
+            limits: false,
         };
         let mut arguments = std::env::args().skip(1);
         while let Some(argument) = arguments.next() {
@@ -49,6 +52,7 @@ impl Options {
                 "-a" | "--allocator" => options.allocators.push(value()),
                 "-w" | "--workload" => options.workloads.push(value()),
                 "--quick" => options.quick = true,
+                "--limits" => options.limits = true,
                 "-h" | "--help" => {
                     println!("{HELP}");
                     exit(0);

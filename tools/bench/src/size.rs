@@ -4,18 +4,19 @@ use crate::{firmware, options::Options};
 use std::{fs, io, path::Path};
 use terrace_measure::table::{Table, grouped};
 
-/// Name in the table and feature of the firmware.
-const SUBJECTS: [(&str, &str); 10] = [
-    ("terrace", "terrace"),
-    ("terrace with an arena", "arena"),
-    ("terrace with nearly all of an arena", "full-arena"),
-    ("talc", "talc"),
-    ("rlsf", "rlsf"),
-    ("linked_list_allocator", "linked_list_allocator"),
-    ("embedded-alloc (llff)", "llff"),
-    ("embedded-alloc (tlsf)", "tlsf"),
-    ("buddy_system_allocator", "buddy_system_allocator"),
-    ("dlmalloc", "dlmalloc"),
+/// Name in the table, feature of the firmware, and what is promised.
+#[rustfmt::skip]
+const SUBJECTS: [(&str, &str, Size); 10] = [
+    ("terrace", "terrace", Size { flash: 4_864, ram: 512 }),
+    ("terrace with an arena", "arena", Size { flash: 16 << 10, ram: 576 }),
+    ("terrace with nearly all of an arena", "full-arena", Size::ANY),
+    ("talc", "talc", Size::ANY),
+    ("rlsf", "rlsf", Size::ANY),
+    ("linked_list_allocator", "linked_list_allocator", Size::ANY),
+    ("embedded-alloc (llff)", "llff", Size::ANY),
+    ("embedded-alloc (tlsf)", "tlsf", Size::ANY),
+    ("buddy_system_allocator", "buddy_system_allocator", Size::ANY),
+    ("dlmalloc", "dlmalloc", Size::ANY),
 ];
 
 const NOTES: &str = "\
@@ -33,17 +34,32 @@ struct Size {
     ram: usize,
 }
 
+impl Size {
+    const ANY: Size = Size {
+        flash: usize::MAX,
+        ram: usize::MAX,
+    };
+}
+
 pub fn run(options: &Options) -> io::Result<()> {
     let mut table = Table::new("Size", NOTES, ["flash", "RAM"].map(String::from));
+    let mut broken = Vec::new();
     let base = measure("bump")?;
-    for (name, feature) in SUBJECTS {
+    for (name, feature, most) in SUBJECTS {
         if !options.allocators.is_empty() && !options.allocators.iter().any(|wanted| name.contains(wanted.as_str())) {
             continue;
         }
         let size = measure(feature)?;
-        table.row(name, [size.flash - base.flash, size.ram - base.ram].map(grouped));
+        let added = [size.flash - base.flash, size.ram - base.ram];
+        table.row(name, added.map(grouped));
+        if added[0] > most.flash || added[1] > most.ram {
+            broken.push(format!("{name}: {added:?} rather than {:?}", [most.flash, most.ram]));
+        }
     }
     println!("{table}");
+    if options.limits && !broken.is_empty() {
+        return Err(io::Error::other(format!("larger than promised: {}", broken.join("; "))));
+    }
     Ok(())
 }
 

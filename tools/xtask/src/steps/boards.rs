@@ -30,6 +30,21 @@ pub fn examples(workspace: &Workspace) -> Result<String> {
     }
 }
 
+/// What the documentation promises of the size of firmware. Each compiler has its own idea of what is worth inlining.
+pub fn sizes(workspace: &Workspace) -> Result<String> {
+    let sizes = workspace
+        .cargo("run")
+        .args(["--quiet", "--package", "terrace-bench", "--"])
+        .args(["size", "--allocator", "terrace"]);
+    if workspace.is_oldest() {
+        sizes.arg("--limits").run()?;
+        Ok(String::new())
+    } else {
+        sizes.run()?;
+        Ok(format!("but not the limits for rustc {}", workspace.rust_version()))
+    }
+}
+
 /// Frames are decoded with the strings of the very program that wrote them, and compared with the recorded text.
 pub fn defmt_log(workspace: &Workspace) -> Result<String> {
     let examples = workspace.examples();

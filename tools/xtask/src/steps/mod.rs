@@ -71,6 +71,7 @@ pub const ALL: &[Step] = &[
     step("features", "sets of features, on the host and on bare metal", &[Need::Targets], features::powerset),
     step("examples", "examples as programs of the host", &[], host::examples),
     step("qemu", "examples on every board", &[Need::Boards], boards::examples),
+    step("size", "firmware is as small as promised", &[Need::Targets], boards::sizes),
     step("defmt", "the defmt log, decoded, is as recorded", &[Need::Boards], boards::defmt_log),
     step("valgrind", "tests under memcheck", &[Need::System(Tool::Valgrind)], checkers::valgrind),
     step("32-bit", "tests on a 32-bit host", &[Need::System(Tool::Gcc32)], host::tests_32_bit),
