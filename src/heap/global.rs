@@ -108,30 +108,19 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
             // SAFETY: the caller gives the block.
             return unsafe { self.resize_oddly(block, layout, new_size) };
         }
-        // SAFETY: the caller's block is one of this heap, with this layout. A new block is larger, and apart from it, unless that was
-        // joined to it.
+        // SAFETY: the caller's block is one of this heap, with this layout.
         unsafe {
             let new_block = self.enter(|context, shared| {
-                let new_block = shared.resize(context, block, layout.size(), new_size, layout.align());
+                let new_block = shared.resize_or_join(context, block, layout, new_size);
                 if new_block.is_null() {
-                    return shared.join_or_miss(context, block, layout, new_size);
+                    shared.miss(context, new_size);
                 }
                 new_block
             });
-            if new_block == block {
-                return block;
-            }
             if new_block.is_null() {
                 return self.enlarge(block, layout, new_size);
             }
-            let wanted = granules(new_size);
-            let joined = joined(block, granules(layout.size()), new_block, wanted);
-            if joined != 0 {
-                self.move_joined(block, layout, new_block, joined, wanted);
-            } else {
-                ptr::copy_nonoverlapping(block, new_block, layout.size());
-                self.release(block, layout);
-            }
+            self.take_over(block, layout, new_block, new_size);
             new_block
         }
     }
@@ -152,23 +141,46 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
         ptr::without_provenance_mut(layout.align())
     }
 
+    /// Moves the contents of the block to the new one, if that is another, and frees what is not needed any more.
+    ///
+    /// # Safety
+    /// [`Shared::resize_or_join`] has returned the new block for the old one, which has this layout.
+    #[cfg_attr(not(terrace_small), inline(always))]
+    #[cfg_attr(terrace_small, inline(never))]
+    unsafe fn take_over(&self, block: *mut u8, old: Layout, new_block: *mut u8, new_size: usize) {
+        if new_block == block {
+            return;
+        }
+        let wanted = granules(new_size);
+        let joined = joined(block, granules(old.size()), new_block, wanted);
+        // SAFETY: the caller's. What was joined is one block with the old one: it begins with at least `wanted` granules, within which the
+        // old contents lie, and what is behind them is of no worth. All of it is the caller's, so the move needs no lock. Any other
+        // new block is larger, and apart from the old one.
+        unsafe {
+            if joined != 0 {
+                self.move_joined(block, old, new_block, joined, wanted);
+            } else {
+                ptr::copy_nonoverlapping(block, new_block, old.size());
+                self.release(block, old);
+            }
+        }
+    }
+
     /// Moves the contents of the block down to where the joined granules start, of which `wanted` are kept.
     ///
     /// # Safety
-    /// [`Shared::join`] has joined them to the block, which has this layout.
-    #[inline(never)]
+    /// As for [`Heap::take_over`].
+    #[cold]
+    #[cfg_attr(not(terrace_small), inline(never))]
+    #[cfg_attr(terrace_small, inline(always))]
     unsafe fn move_joined(&self, block: *mut u8, old: Layout, start: *mut u8, joined: usize, wanted: usize) {
-        // All of it is the caller's block now, so the move needs no lock.
-        // SAFETY: `start` begins at least `wanted` granules, within which the old contents lie. What is behind the new size is
-        // of no worth.
+        // SAFETY: the caller's.
         unsafe {
             move_down(block, start, old.size());
             self.enter(|context, shared| shared.shrink(context, start, joined, wanted));
         }
     }
-}
 
-impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
     /// Makes the block larger, for which there was no room, if `rescue` makes some, which is given the new layout and what to attempt;
     /// else null, and it is as it was.
     ///
@@ -184,35 +196,21 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
         new_size: usize,
         rescue: impl FnOnce(Layout, Work<'_>) -> *mut u8,
     ) -> *mut u8 {
-        let (n, wanted, mut joined) = (granules(old.size()), granules(new_size), 0);
-        // SAFETY: the caller's block is one of this heap, with this layout.
-        let mut attempt = |context: &mut Context, shared: &mut Shared| unsafe {
-            let mut new_block = shared.resize(context, block, old.size(), new_size, old.align());
-            if new_block.is_null() && shared.pool.is_barred() {
-                new_block = shared.serve_quietly(context, new_size, old.align());
-            }
-            if !new_block.is_null() || old.align() > GRANULE {
-                return new_block;
-            }
-            let Some((start, granules)) = shared.join(context, block, n, wanted) else {
-                return ptr::null_mut();
-            };
-            joined = granules;
-            start
-        };
         let Ok(layout) = Layout::from_size_align(new_size, old.align()) else {
             return ptr::null_mut();
         };
-        let new_block = rescue(layout, &mut attempt);
-        // SAFETY: the caller's. What was joined starts at the new block, and holds the old one; any other new block is larger,
-        // and apart from it, unless it is the old one.
-        unsafe {
-            if joined != 0 {
-                self.move_joined(block, old, new_block, joined, wanted);
-            } else if !new_block.is_null() && new_block != block {
-                ptr::copy_nonoverlapping(block, new_block, old.size());
-                self.release(block, old);
+        // SAFETY: the caller's block is one of this heap, with this layout.
+        let mut attempt = |context: &mut Context, shared: &mut Shared| unsafe {
+            let new_block = shared.resize_or_join(context, block, old, new_size);
+            if new_block.is_null() && shared.pool.is_barred() {
+                return shared.serve_quietly(context, new_size, old.align());
             }
+            new_block
+        };
+        let new_block = rescue(layout, &mut attempt);
+        if !new_block.is_null() {
+            // SAFETY: the caller's.
+            unsafe { self.take_over(block, old, new_block, new_size) };
         }
         new_block
     }
@@ -284,24 +282,27 @@ impl Shared {
         self.serve_quietly(context, new_size, align)
     }
 
-    /// As [`Shared::join_around`], for a block of this layout that is to have `new_size` bytes. If there is no room, a failure is
-    /// noted, if nothing else can be done.
+    /// As [`Shared::resize`], or the start of the block joined with the free ones around it, see [`joined`].
     ///
     /// # Safety
-    /// As for [`Shared::join_around`].
-    #[cold]
-    #[cfg_attr(not(terrace_small), inline(never))]
-    #[cfg_attr(terrace_small, inline(always))]
-    unsafe fn join_or_miss(&mut self, context: &mut Context, block: *mut u8, old: Layout, new_size: usize) -> *mut u8 {
-        if old.align() <= GRANULE && old.size() != 0 {
-            // SAFETY: the caller's; the block is one.
-            let start = unsafe { self.join_around(context, block, granules(old.size()), granules(new_size)) };
-            if !start.is_null() {
-                return start;
+    /// As for [`Shared::resize`].
+    #[cfg_attr(not(terrace_small), inline(always))]
+    #[cfg_attr(terrace_small, inline(never))]
+    unsafe fn resize_or_join(
+        &mut self,
+        context: &mut Context,
+        block: *mut u8,
+        old: Layout,
+        new_size: usize,
+    ) -> *mut u8 {
+        // SAFETY: the caller's; a block of no bytes is none.
+        unsafe {
+            let new_block = self.resize(context, block, old.size(), new_size, old.align());
+            if !new_block.is_null() || old.align() > GRANULE || old.size() == 0 {
+                return new_block;
             }
+            self.join_around(context, block, granules(old.size()), granules(new_size))
         }
-        self.miss(context, new_size);
-        ptr::null_mut()
     }
 
     /// Makes room for `wanted` granules around the block, as [`Pool::join`](crate::native::pool::Pool::join) does, unless these are
@@ -309,7 +310,8 @@ impl Shared {
     ///
     /// # Safety
     /// As for `Pool::join`.
-    #[cfg_attr(terrace_small, inline(never))]
+    #[cold]
+    #[cfg_attr(not(terrace_small), inline(never))]
     unsafe fn join_around(&mut self, context: &mut Context, block: *mut u8, n: usize, wanted: usize) -> *mut u8 {
         if self.pool.falls_short(context, wanted.wrapping_sub(n)) {
             return ptr::null_mut();
