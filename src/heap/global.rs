@@ -146,7 +146,6 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
     /// # Safety
     /// [`Shared::resize_or_join`] has returned the new block for the old one, which has this layout.
     #[cfg_attr(not(terrace_small), inline(always))]
-    #[cfg_attr(terrace_small, inline(never))]
     unsafe fn take_over(&self, block: *mut u8, old: Layout, new_block: *mut u8, new_size: usize) {
         if new_block == block {
             return;
