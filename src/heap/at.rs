@@ -121,7 +121,7 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> HeapAt<'_, L, C, CONTEXTS> {
                 return heap.change_checked_at(&mut rescue, block, old, new, Some(criticality));
             }
             let new_block = heap.enter(|context, shared| {
-                let new_block = shared.resize(context, block, old.size(), new.size(), old.align());
+                let new_block = shared.resize(context, block, old, new.size());
                 if new_block.is_null() {
                     shared.miss(context, new.size());
                 }

@@ -225,7 +225,9 @@ impl Shared {
                     self.copy(context, block, old, new)
                 };
             }
-            let changed = self.resize(context, block, old.size(), new.size(), new.align());
+            // What is wanted may be aligned less than what there is.
+            let aligned = Layout::from_size_align_unchecked(old.size(), new.align());
+            let changed = self.resize(context, block, aligned, new.size());
             if changed.is_null() {
                 return self.move_around(context, block, old, new);
             }

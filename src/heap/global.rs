@@ -104,19 +104,41 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
             return unsafe { self.change_checked(block, layout, new_layout) };
         }
         // Neither 0 nor more than any block can have, in one comparison.
-        if new_size.wrapping_sub(1) >= isize::MAX as usize {
+        if layout.size() == 0 || new_size.wrapping_sub(1) >= isize::MAX as usize {
             // SAFETY: the caller gives the block.
             return unsafe { self.resize_oddly(block, layout, new_size) };
         }
         // SAFETY: the caller's block is one of this heap, with this layout.
         unsafe {
             let new_block = self.enter(|context, shared| {
-                let new_block = shared.resize_or_join(context, block, layout, new_size);
-                if new_block.is_null() {
-                    shared.miss(context, new_size);
+                if cfg!(terrace_small) {
+                    shared.resize_or_miss(context, block, layout, new_size)
+                } else {
+                    shared.resize(context, block, layout, new_size)
                 }
-                new_block
             });
+            if !new_block.is_null() {
+                self.take_over(block, layout, new_block, new_size);
+                new_block
+            } else if cfg!(terrace_small) {
+                self.enlarge(block, layout, new_size)
+            } else {
+                self.resize_slowly(block, layout, new_size)
+            }
+        }
+    }
+
+    /// As [`Heap::resize`], once more where that has found no room: also around the block. In a function of its own this is not in the
+    /// way of the others.
+    ///
+    /// # Safety
+    /// As for [`GlobalAlloc::realloc`].
+    #[cold]
+    #[inline(never)]
+    unsafe fn resize_slowly(&self, block: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
+        // SAFETY: the caller's.
+        unsafe {
+            let new_block = self.enter(|context, shared| shared.resize_or_miss(context, block, layout, new_size));
             if new_block.is_null() {
                 return self.enlarge(block, layout, new_size);
             }
@@ -125,7 +147,7 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
         }
     }
 
-    /// As [`Heap::resize`], to no bytes, or to more than there can be.
+    /// As [`Heap::resize`], from or to no bytes, or to more than there can be.
     ///
     /// # Safety
     /// As for [`GlobalAlloc::realloc`].
@@ -133,6 +155,10 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
     #[cfg_attr(not(terrace_small), inline(never))]
     #[cfg_attr(terrace_small, inline(always))]
     unsafe fn resize_oddly(&self, block: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
+        if layout.size() == 0 {
+            let new_layout = Layout::from_size_align(new_size, layout.align());
+            return new_layout.map_or(ptr::null_mut(), |layout| self.allocate(layout));
+        }
         if new_size != 0 {
             return ptr::null_mut();
         }
@@ -246,31 +272,29 @@ impl Shared {
     /// The block itself if it could be resized in place, else a new block that is larger, or null.
     ///
     /// # Safety
-    /// As for [`GlobalAlloc::realloc`]; the new size is not 0, nor more than `isize::MAX`. The old one may be 0.
+    /// As for [`GlobalAlloc::realloc`]; neither size is 0.
     #[cfg_attr(not(terrace_small), inline(always))]
     pub(super) unsafe fn resize(
         &mut self,
         context: &mut Context,
         block: *mut u8,
-        old_size: usize,
+        old: Layout,
         new_size: usize,
-        align: usize,
     ) -> *mut u8 {
-        let (n, wanted) = (granules(old_size), granules(new_size));
+        let (n, wanted) = (granules(old.size()), granules(new_size));
         // SAFETY: the caller's block is one of this heap, with this size.
         unsafe {
             if wanted <= n && wanted != 0 {
                 self.shrink(context, block, n, wanted);
                 return block;
             }
-            // A block of no bytes is none.
-            if n != 0 && wanted != 0 && self.pool.extend(context, block, n, wanted) {
+            if wanted != 0 && self.pool.extend(context, block, n, wanted) {
                 self.account(context);
                 return block;
             }
         }
-        if align <= GRANULE {
-            let cached = context.pop_openly(wanted);
+        if old.align() <= GRANULE {
+            let cached = context.pop_granules(wanted);
             if !cached.is_null() {
                 return cached;
             }
@@ -278,15 +302,14 @@ impl Shared {
         if self.pool.is_barred() {
             return ptr::null_mut();
         }
-        self.serve_quietly(context, new_size, align)
+        self.serve_quietly(context, new_size, old.align())
     }
 
     /// As [`Shared::resize`], or the start of the block joined with the free ones around it, see [`joined`].
     ///
     /// # Safety
     /// As for [`Shared::resize`].
-    #[cfg_attr(not(terrace_small), inline(always))]
-    #[cfg_attr(terrace_small, inline(never))]
+    #[inline(never)]
     unsafe fn resize_or_join(
         &mut self,
         context: &mut Context,
@@ -294,14 +317,34 @@ impl Shared {
         old: Layout,
         new_size: usize,
     ) -> *mut u8 {
-        // SAFETY: the caller's; a block of no bytes is none.
+        // SAFETY: the caller's.
         unsafe {
-            let new_block = self.resize(context, block, old.size(), new_size, old.align());
-            if !new_block.is_null() || old.align() > GRANULE || old.size() == 0 {
+            let new_block = self.resize(context, block, old, new_size);
+            if !new_block.is_null() || old.align() > GRANULE {
                 return new_block;
             }
             self.join_around(context, block, granules(old.size()), granules(new_size))
         }
+    }
+
+    /// As [`Shared::resize_or_join`]. If there is no room, a failure is noted, if nothing else can be done.
+    ///
+    /// # Safety
+    /// As for [`Shared::resize`].
+    #[inline(always)]
+    unsafe fn resize_or_miss(
+        &mut self,
+        context: &mut Context,
+        block: *mut u8,
+        old: Layout,
+        new_size: usize,
+    ) -> *mut u8 {
+        // SAFETY: the caller's.
+        let new_block = unsafe { self.resize_or_join(context, block, old, new_size) };
+        if new_block.is_null() {
+            self.miss(context, new_size);
+        }
+        new_block
     }
 
     /// Makes room for `wanted` granules around the block, as [`Pool::join`](crate::native::pool::Pool::join) does, unless these are

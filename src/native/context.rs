@@ -109,13 +109,17 @@ impl Context {
         unsafe { self.hit(n) }
     }
 
-    /// As [`Context::pop`], for `n` granules, where that need not be fast.
+    /// As [`Context::pop`], for `n` granules; where code has to be small, with a call.
     #[inline(always)]
-    pub(crate) fn pop_openly(&mut self, n: usize) -> *mut u8 {
+    pub(crate) fn pop_granules(&mut self, n: usize) -> *mut u8 {
         if n >= self.limit_size {
             return ptr::null_mut();
         }
-        self.pop_idle(n)
+        if cfg!(terrace_small) {
+            return self.pop_idle(n);
+        }
+        // SAFETY: CACHE: the entry exists.
+        unsafe { self.hit(n) }
     }
 
     /// As [`Context::pop`], for `n` granules and also while the context is closed.
