@@ -117,14 +117,22 @@ impl<L: RawMutex, C: CoreId, const CONTEXTS: usize> Heap<L, C, CONTEXTS> {
                     shared.resize(context, block, layout, new_size)
                 }
             });
-            if !new_block.is_null() {
-                self.take_over(block, layout, new_block, new_size);
-                new_block
-            } else if cfg!(terrace_small) {
-                self.enlarge(block, layout, new_size)
-            } else {
-                self.resize_slowly(block, layout, new_size)
+            if new_block == block {
+                return block;
             }
+            if cfg!(terrace_small) {
+                if new_block.is_null() {
+                    return self.enlarge(block, layout, new_size);
+                }
+                self.take_over(block, layout, new_block, new_size);
+            } else {
+                if new_block.is_null() {
+                    return self.resize_slowly(block, layout, new_size);
+                }
+                ptr::copy_nonoverlapping(block, new_block, layout.size());
+                self.release(block, layout);
+            }
+            new_block
         }
     }
 
