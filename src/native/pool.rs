@@ -272,10 +272,11 @@ impl Pool {
                 return block;
             }
         }
-        if !context.is_idle() || !self.give_idle(context) {
+        if align > GRANULE || !context.is_idle() || !self.give_idle(context) {
             return ptr::null_mut();
         }
-        let found = self.region.take(n, align, Fit::Dense);
+        // What was given back is the only block that was not looked at.
+        let found = self.region.take(n, align, Fit::Newest);
         if found.block == 0 {
             return ptr::null_mut();
         }

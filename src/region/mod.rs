@@ -164,14 +164,16 @@ impl Region {
         self.fresh
     }
 
-    /// Takes `n` granules, at least 1, whose address is a multiple of `align` bytes, a power of two. Up to the granule, `fit` chooses the
-    /// block. Returns where they are, and the class of the block that they were cut from. Position 0: no free block holds them, or none
+    /// Takes `n` granules, at least 1, whose address is a multiple of `align` bytes, a power of two. `fit` chooses the block; beyond the
+    /// granule, [`Fit::Dense`] and [`Fit::Quick`] are one. Returns where they are, and the class of the block that they were cut from. Position 0: no free block holds them, or none
     /// was found that happens to lie well. O(1).
     #[cfg_attr(not(terrace_small), inline(always))]
     #[cfg_attr(terrace_small, inline(never))]
     pub(crate) fn take(&mut self, n: u32, align: usize, fit: Fit) -> Found {
         let is_any = align <= GRANULE;
-        let mut found = if is_any {
+        let mut found = if fit == Fit::Newest {
+            self.fitting(self.newest, n, align)
+        } else if is_any {
             self.find(n, fit)
         } else {
             self.find_aligned(n, align)

@@ -40,6 +40,8 @@ pub(crate) enum Fit {
     Dense,
     /// The first block that is found.
     Quick,
+    /// The free block that was made last, if it will do: where all others have been looked at.
+    Newest,
 }
 
 /// An end of the memory: the way to take a block there. A program has in it only the ways that it uses.
@@ -82,7 +84,7 @@ impl Region {
     pub(super) fn find(&self, n: u32, fit: Fit) -> Found {
         match fit {
             Fit::Quick => self.find_quick(n),
-            Fit::Dense => self.find_dense(n),
+            Fit::Dense | Fit::Newest => self.find_dense(n),
         }
     }
 
@@ -199,7 +201,7 @@ impl Region {
 
     /// `block` if it is one and holds `n` granules from an aligned address on, else none.
     #[cfg_attr(terrace_small, inline(never))]
-    fn fitting(&self, block: u32, n: u32, align: usize) -> Found {
+    pub(super) fn fitting(&self, block: u32, n: u32, align: usize) -> Found {
         if block != 0 {
             // SAFETY: `block` is the head of a list or the newest block: a free one (FREE).
             let size = unsafe { self.size_at(block) };
