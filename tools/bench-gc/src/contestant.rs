@@ -42,7 +42,8 @@ pub trait Contestant: 'static {
         work: impl for<'g> FnOnce(&mut Self::Window<'g>) -> R,
     ) -> R;
 
-    /// Makes an array of `len` numbers, `first`, `first + 1` and so on, and keeps it in a place, in which another may be.
+    /// Makes an array of `len` numbers, `first`, `first + 1` and so on, and keeps it in a place, in which another may be. Inlined by
+    /// all, so that the loop is compiled for the same known length.
     fn put_array(session: &mut Self::Session<'_>, place: usize, len: usize, first: u64);
 
     /// First and last number of the array in a place.

@@ -108,6 +108,7 @@ impl<P: Pace> Contestant for Arenas<P> {
         result
     }
 
+    #[inline(always)]
     fn put_array(arena: &mut Session, place: usize, len: usize, first: u64) {
         arena.mutate(|mc, kept| {
             let array = Gc::new(mc, (0..len).map(|index| first + index as u64).collect());

@@ -68,6 +68,7 @@ impl Contestant for Bumped {
         work(kept)
     }
 
+    #[inline(always)]
     fn put_array(kept: &mut Kept<'_>, place: usize, len: usize, first: u64) {
         kept.arrays[place] = kept.bump.alloc_slice_fill_with(len, |index| first + index as u64);
     }

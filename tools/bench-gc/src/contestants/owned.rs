@@ -52,6 +52,7 @@ impl Contestant for Owned {
         work(kept)
     }
 
+    #[inline(always)]
     fn put_array(kept: &mut Kept, place: usize, len: usize, first: u64) {
         kept.arrays[place] = (0..len).map(|index| first + index as u64).collect();
     }

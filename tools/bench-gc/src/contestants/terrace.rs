@@ -68,6 +68,7 @@ impl Kept {
         }
     }
 
+    #[inline(always)]
     fn put_array(&mut self, cx: &mut Cx, place: usize, len: usize, first: u64) {
         let array = cx.new_slice::<u64>(len, |_, index| first + index as u64).expect(ROOM);
         self.arrays[place] = Some(array);

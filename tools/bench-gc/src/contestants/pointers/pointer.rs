@@ -69,6 +69,7 @@ impl Contestant for Pointers {
         work(kept)
     }
 
+    #[inline(always)]
     fn put_array(kept: &mut Kept, place: usize, len: usize, first: u64) {
         let numbers: Vec<u64> = (0..len).map(|index| first + index as u64).collect();
         let array = Pointer::new(numbers);

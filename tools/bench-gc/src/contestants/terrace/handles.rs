@@ -32,6 +32,7 @@ impl Contestant for Handles {
         work(session)
     }
 
+    #[inline(always)]
     fn put_array(session: &mut Session<'_>, place: usize, len: usize, first: u64) {
         session.kept.put_array(session.cx, place, len, first);
     }

@@ -57,6 +57,7 @@ impl Contestant for Windows {
         })
     }
 
+    #[inline(always)]
     fn put_array(session: &mut Session<'_>, place: usize, len: usize, first: u64) {
         session.kept.put_array(session.cx, place, len, first);
     }
