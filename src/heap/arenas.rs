@@ -1,7 +1,7 @@
 //! The arenas of a heap: which there are, and collecting them while they are parked.
 //!
 //! ```text
-//!   a request that fails ----> Measure::Collect --.
+//!   a request that fails ----> Rescuer ----------.
 //!   Heap::collect, pressure ----------------------+--> claim, under the lock --> collect, outside --> the arena is parked again
 //!   Heap::poll -----------------------------------'
 //! ```
