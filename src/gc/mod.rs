@@ -192,8 +192,7 @@ impl Collector {
         // SAFETY: the block was taken just now, for this. 0 is a mark stack's value; and the collector, which nothing has
         // used, is given up if it has none.
         unsafe {
-            Collector::init(place.as_ptr(), source, space, granules);
-            (&raw mut (*place.as_ptr()).parking).write(parking);
+            Collector::init(place.as_ptr(), (source, parking), space, granules);
             let stack = &mut (*place.as_ptr()).stack;
             if !stack.reserve(depth, source) {
                 Collector::destroy(place);
@@ -208,13 +207,19 @@ impl Collector {
     ///
     /// # Safety
     /// The memory is that of one, and nobody uses it.
-    unsafe fn init(place: *mut Collector, source: &'static dyn Source, space: Space, granules: u32) {
+    unsafe fn init(
+        place: *mut Collector,
+        (source, parking): (&'static dyn Source, &'static Parking),
+        space: Space,
+        granules: u32,
+    ) {
         // SAFETY: the caller's. All fields that are not written below are valid if they are zeros: the context, the observer and
         // pointers to work are none then, as are limits, and sums and counters are 0.
         unsafe {
             fill(place.cast(), size_of::<Collector>(), 0);
             (&raw mut (*place).space).write(space);
             (&raw mut (*place).source).write(source);
+            (&raw mut (*place).parking).write(parking);
             (&raw mut (*place).budget).write(Budget::new(granules));
             Handles::complete(&raw mut (*place).handles);
             Finals::complete(&raw mut (*place).finals);
